@@ -1,0 +1,1 @@
+//! The Linux ABI: numbers, flags, structures and errors. No logic.

@@ -1,0 +1,1 @@
+//! What surrounds the sentry on the host: namespaces, Landlock, seccomp, cgroups, feature probes.

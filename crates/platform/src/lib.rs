@@ -1,0 +1,1 @@
+//! How guest code executes: the platform traits, seccomp user notification, and a mock.

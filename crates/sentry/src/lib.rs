@@ -1,0 +1,1 @@
+//! The application kernel: tasks, signals, memory, files, time and the system calls over them.
