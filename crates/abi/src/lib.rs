@@ -1,5 +1,6 @@
 //! The Linux ABI: numbers, flags, structures and errors. No logic.
 
 pub mod errno;
+pub mod nr;
 
 pub use errno::Errno;

@@ -8,9 +8,11 @@
 pub mod context;
 pub mod event;
 pub mod memory;
+pub mod shared;
 pub mod traits;
 
 pub use context::{Context, FpState, GpRegs};
 pub use event::{Event, FaultInfo, StopCause, SyscallRequest};
 pub use memory::{Advice, AtomicOp, Backing, MemoryOp, Prot};
+pub use shared::{SharedMemory, SharedSlice};
 pub use traits::{AddressSpace, GuestThread, Kicker, Layout, Platform};

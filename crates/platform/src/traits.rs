@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stockade_abi::Errno;
 
-use crate::{AtomicOp, Context, Event, FpState, MemoryOp};
+use crate::{AtomicOp, Context, Event, FpState, MemoryOp, SharedSlice};
 
 /// What of an address space belongs to the guest, and where the platform's own pieces lie.
 #[derive(Clone, Debug)]
@@ -80,6 +80,18 @@ pub trait AddressSpace: Send + Sync {
     /// # Errors
     /// As [`read`](Self::read).
     fn write_vectored(&self, remote: &[(u64, usize)], local: &[IoSlice<'_>]) -> Result<usize, Errno>;
+
+    /// [`read`](Self::read) into memory that guests share.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn read_to_shared(&self, addr: u64, local: SharedSlice<'_>) -> Result<usize, Errno>;
+
+    /// [`write`](Self::write) from memory that guests share.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn write_from_shared(&self, addr: u64, local: SharedSlice<'_>) -> Result<usize, Errno>;
 
     /// Reads an aligned word without tearing.
     ///
