@@ -5,4 +5,6 @@
 
 pub mod creds;
 pub mod io;
+pub mod mm;
+pub mod signal;
 pub mod wait;

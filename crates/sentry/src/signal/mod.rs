@@ -1,0 +1,10 @@
+//! Signals: queues, actions, frames (signal(7)).
+//!
+//! Who may send what to whom, and which thread takes it, is in [`crate::task`], where threads are known.
+
+pub mod action;
+pub mod frame;
+pub mod pending;
+
+pub use action::{Actions, DefaultAction, Disposition};
+pub use pending::PendingQueue;
