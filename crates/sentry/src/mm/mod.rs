@@ -1,5 +1,18 @@
 //! Address spaces of guests and access to their memory.
 
+pub mod access;
+mod advise;
+mod brk;
+mod fault;
+mod fork;
+pub mod manager;
+pub mod mappable;
+mod remap;
 pub mod usermem;
+pub mod vma;
 
+pub use access::{UserSink, UserSource};
+pub use manager::{ImageLayout, MapRequest, MemoryLimits, MemoryManager};
+pub use mappable::{Mappable, ObjectId};
 pub use usermem::UserMemory;
+pub use vma::{FileBacking, VmFlags, Vma};

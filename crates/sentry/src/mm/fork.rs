@@ -1,0 +1,58 @@
+//! Copying an address space for clone(2) without CLONE_VM.
+
+use stockade_abi::Errno;
+use stockade_platform::{Advice, MemoryOp};
+
+use super::manager::{MemoryManager, State};
+use super::vma::VmFlags;
+
+impl MemoryManager {
+    /// A copy: private memory copied on write, shared memory shared, MADV_DONTFORK left out, MADV_WIPEONFORK zeroed.
+    ///
+    /// # Errors
+    /// EAGAIN or ENOMEM when the host has no more.
+    pub fn fork(&self) -> Result<Self, Errno> {
+        let state = self.state.lock();
+        let space = self.space.fork()?;
+        let mut copy = State {
+            vmas: state.vmas.clone(),
+            image: state.image,
+            brk: state.brk,
+            lock_future: VmFlags::empty(),
+            total: state.total,
+            peak: state.total,
+            auxv: state.auxv.clone(),
+        };
+        drop(state);
+        let left_out: Vec<_> =
+            copy.vmas.iter().filter(|(_, v)| v.flags.contains(VmFlags::DONTFORK)).map(|(r, _)| r).collect();
+        for range in left_out {
+            let gone: u64 = copy.vmas.remove(range).iter().map(|(r, _)| r.end - r.start).sum();
+            copy.account(0, gone);
+        }
+        // Locks are not inherited (mlock(2)).
+        let locked: Vec<_> =
+            copy.vmas.iter().filter(|(_, v)| v.flags.contains(VmFlags::LOCKED)).map(|(r, _)| r).collect();
+        for range in locked {
+            copy.vmas.update(range, |v| v.flags.remove(VmFlags::LOCKED | VmFlags::LOCKONFAULT));
+        }
+        for (_, vma) in copy.vmas.iter() {
+            super::manager::note_writable(vma, true);
+        }
+        Ok(Self::with_state(space, self.layout.clone(), copy))
+    }
+
+    /// Whether advice is one the host's own fork carries out.
+    pub(super) fn advise_host(&self, range: std::ops::Range<u64>, advice: Advice) -> Result<(), Errno> {
+        self.space.apply(&[MemoryOp::Advise(range, advice)]).map_err(|(_, e)| e)
+    }
+}
+
+impl Drop for MemoryManager {
+    fn drop(&mut self) {
+        // Files with writable mappings learn that these are gone.
+        for (_, vma) in self.state.lock().vmas.iter() {
+            super::manager::note_writable(vma, false);
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! The memory of a guest process: its areas and the address space of the platform that holds the pages.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::misc::PAGE_SIZE;
+use stockade_platform::{AddressSpace, Backing, Layout, MemoryOp, Prot};
+
+use super::mappable::Mappable;
+use super::vma::{FileBacking, VmFlags, Vma, VmaSet};
+
+/// The limits that bind memory calls; infinity is `u64::MAX` (getrlimit(2)).
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryLimits {
+    /// RLIMIT_AS
+    pub address_space: u64,
+    /// RLIMIT_DATA
+    pub data: u64,
+    /// RLIMIT_STACK
+    pub stack: u64,
+    /// RLIMIT_MEMLOCK; infinity with CAP_IPC_LOCK.
+    pub locked: u64,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self { address_space: u64::MAX, data: u64::MAX, stack: 8 << 20, locked: u64::MAX }
+    }
+}
+
+/// Most areas of one address space (`vm.max_map_count`).
+pub const MAX_MAP_COUNT: usize = 65530;
+
+/// Addresses that execve(2) decided on, for brk, `/proc/PID/stat` and the placement of mappings.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "named as the kernel's mm_struct")]
+pub struct ImageLayout {
+    pub mmap_base: u64,
+    pub start_brk: u64,
+    pub start_stack: u64,
+    pub start_code: u64,
+    pub end_code: u64,
+    pub start_data: u64,
+    pub end_data: u64,
+    pub arg_start: u64,
+    pub arg_end: u64,
+    pub env_start: u64,
+    pub env_end: u64,
+}
+
+pub(super) struct State {
+    pub(super) vmas: VmaSet,
+    pub(super) image: ImageLayout,
+    pub(super) brk: u64,
+    pub(super) lock_future: VmFlags,
+    pub(super) total: u64,
+    pub(super) peak: u64,
+    pub(super) auxv: Vec<u8>,
+}
+
+impl State {
+    pub(super) fn account(&mut self, added: u64, removed: u64) {
+        self.total = self.total.saturating_add(added).saturating_sub(removed);
+        self.peak = self.peak.max(self.total);
+    }
+
+    pub(super) fn data(&self) -> u64 {
+        self.vmas.iter().filter(|(_, v)| v.is_data()).map(|(r, _)| r.end - r.start).sum()
+    }
+
+    pub(super) fn locked(&self) -> u64 {
+        self.vmas
+            .iter()
+            .filter(|(_, v)| v.flags.contains(VmFlags::LOCKED))
+            .map(|(r, _)| r.end - r.start)
+            .sum()
+    }
+
+    /// Takes areas out, telling files whose writable mappings go.
+    pub(super) fn take_out(&mut self, range: Range<u64>) -> u64 {
+        let mut bytes = 0;
+        for (range, vma) in self.vmas.remove(range) {
+            bytes += range.end - range.start;
+            note_writable(&vma, false);
+        }
+        self.account(0, bytes);
+        bytes
+    }
+
+    pub(super) fn put_in(&mut self, start: u64, vma: Vma) {
+        self.account(vma.end - start, 0);
+        note_writable(&vma, true);
+        self.vmas.insert(start, vma);
+    }
+}
+
+pub(super) fn note_writable(vma: &Vma, appears: bool) {
+    if let Some(file) = &vma.file
+        && vma.flags.contains(VmFlags::SHARED)
+        && vma.max_prot.contains(Prot::WRITE)
+    {
+        file.object.note_writable_mapping(appears);
+    }
+}
+
+/// The memory of a guest process, shared by all tasks with CLONE_VM.
+pub struct MemoryManager {
+    id: u64,
+    pub(super) space: Arc<dyn AddressSpace>,
+    pub(super) layout: Layout,
+    pub(super) state: Mutex<State>,
+}
+
+/// A request to map (mmap(2)), its arguments checked for form.
+#[derive(Clone)]
+pub struct MapRequest {
+    /// Hint, or the place with `fixed`.
+    pub addr: u64,
+    /// Bytes, a multiple of the page size, not zero.
+    pub len: u64,
+    /// Access.
+    pub prot: Prot,
+    /// Access that mprotect(2) may give later.
+    pub max_prot: Prot,
+    /// Properties.
+    pub flags: VmFlags,
+    /// MAP_FIXED
+    pub fixed: bool,
+    /// MAP_FIXED_NOREPLACE
+    pub no_replace: bool,
+    /// MAP_32BIT
+    pub low: bool,
+    /// MAP_POPULATE
+    pub populate: bool,
+    /// None: anonymous.
+    pub file: Option<FileBacking>,
+}
+
+impl MapRequest {
+    /// Private anonymous memory anywhere.
+    #[must_use]
+    pub fn anonymous(len: u64, prot: Prot) -> Self {
+        Self {
+            addr: 0,
+            len,
+            prot,
+            max_prot: Prot::all(),
+            flags: VmFlags::empty(),
+            fixed: false,
+            no_replace: false,
+            low: false,
+            populate: false,
+            file: None,
+        }
+    }
+}
+
+/// `PROT_` bits as mmap(2) and mprotect(2) take them; unknown ones are dropped, as Linux does.
+#[must_use]
+pub fn prot_from_bits(bits: u64) -> Prot {
+    Prot::from_bits_truncate((bits & 7) as u8)
+}
+
+/// Rounds up to whole pages.
+#[must_use]
+pub fn page_align_up(n: u64) -> Option<u64> {
+    Some(n.checked_add(PAGE_SIZE - 1)? & !(PAGE_SIZE - 1))
+}
+
+/// Whether an address is at the start of a page.
+#[must_use]
+pub fn is_page_aligned(n: u64) -> bool {
+    n.is_multiple_of(PAGE_SIZE)
+}
+
+impl MemoryManager {
+    /// An empty one over a fresh address space.
+    #[must_use]
+    pub fn new(space: Arc<dyn AddressSpace>, layout: &Layout) -> Self {
+        let image = ImageLayout { mmap_base: layout.usable.end, ..ImageLayout::default() };
+        let state = State {
+            vmas: VmaSet::default(),
+            image,
+            brk: 0,
+            lock_future: VmFlags::empty(),
+            total: 0,
+            peak: 0,
+            auxv: Vec::new(),
+        };
+        Self::with_state(space, layout.clone(), state)
+    }
+
+    pub(super) fn with_state(space: Arc<dyn AddressSpace>, layout: Layout, state: State) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), space, layout, state: Mutex::new(state) }
+    }
+
+    /// A number that no other address space has had, for futex keys.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where the pages are.
+    #[must_use]
+    pub fn space(&self) -> &Arc<dyn AddressSpace> {
+        &self.space
+    }
+
+    /// What of the address space a guest may use.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The addresses that execve(2) decided on.
+    #[must_use]
+    pub fn image_layout(&self) -> ImageLayout {
+        self.state.lock().image
+    }
+
+    /// Sets them, and the break.
+    pub fn set_image_layout(&self, image: ImageLayout) {
+        let mut state = self.state.lock();
+        state.brk = image.start_brk;
+        state.image = image;
+    }
+
+    /// The auxiliary vector, for `/proc/PID/auxv`.
+    #[must_use]
+    pub fn auxv(&self) -> Vec<u8> {
+        self.state.lock().auxv.clone()
+    }
+
+    /// Sets the auxiliary vector that execve(2) built.
+    pub fn set_auxv(&self, auxv: Vec<u8>) {
+        self.state.lock().auxv = auxv;
+    }
+
+    fn is_usable(&self, range: &Range<u64>) -> bool {
+        let Layout { usable, reserved, .. } = &self.layout;
+        usable.start <= range.start
+            && range.end <= usable.end
+            && reserved.iter().all(|r| r.end <= range.start || range.end <= r.start)
+    }
+
+    fn find_place(&self, state: &State, request: &MapRequest) -> Result<u64, Errno> {
+        let len = request.len;
+        let usable = self.layout.usable.clone();
+        if request.fixed || request.no_replace {
+            let addr = request.addr;
+            if !is_page_aligned(addr) {
+                return Err(Errno::EINVAL);
+            }
+            let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
+            if end > usable.end {
+                return Err(Errno::ENOMEM);
+            }
+            // Below vm.mmap_min_addr only CAP_SYS_RAWIO may map.
+            if !self.is_usable(&(addr..end)) {
+                return Err(Errno::EPERM);
+            }
+            if request.no_replace && !state.vmas.is_free(addr..end) {
+                return Err(Errno::EEXIST);
+            }
+            return Ok(addr);
+        }
+        let ceiling = if request.low { 0x8000_0000.min(usable.end) } else { usable.end };
+        let hint = request.addr & !(PAGE_SIZE - 1);
+        if hint != 0 {
+            let hint = hint.max(usable.start);
+            let end = hint.checked_add(len).filter(|&end| end <= ceiling);
+            if let Some(end) = end
+                && self.is_usable(&(hint..end))
+                && state.vmas.is_free(hint..end)
+                && state.vmas.next_from(hint).is_none_or(|(r, v)| {
+                    !v.flags.contains(VmFlags::GROWSDOWN)
+                        || r.start.saturating_sub(super::vma::STACK_GUARD_GAP) >= end
+                })
+            {
+                return Ok(hint);
+            }
+        }
+        if request.low {
+            return self.gap_bottom_up(state, 0x4000_0000..ceiling, len).ok_or(Errno::ENOMEM);
+        }
+        let base = state.image.mmap_base.min(usable.end);
+        self.gap_top_down(state, usable.start..base, len)
+            .or_else(|| self.gap_bottom_up(state, usable.end / 3..usable.end, len))
+            .ok_or(Errno::ENOMEM)
+    }
+
+    fn gap_top_down(&self, state: &State, mut window: Range<u64>, len: u64) -> Option<u64> {
+        loop {
+            let at = state.vmas.find_gap_top_down(window.clone(), len)?;
+            match self.layout.reserved.iter().find(|r| r.start < at + len && at < r.end) {
+                Some(reserved) => window.end = reserved.start,
+                None => return Some(at),
+            }
+        }
+    }
+
+    fn gap_bottom_up(&self, state: &State, mut window: Range<u64>, len: u64) -> Option<u64> {
+        loop {
+            let at = state.vmas.find_gap_bottom_up(window.clone(), len)?;
+            match self.layout.reserved.iter().find(|r| r.start < at + len && at < r.end) {
+                Some(reserved) => window.start = reserved.end,
+                None => return Some(at),
+            }
+        }
+    }
+
+    /// mmap(2), after its arguments were checked for form. Returns the address.
+    ///
+    /// # Errors
+    /// As mmap(2): ENOMEM, EEXIST, EPERM, EAGAIN, and what the file says.
+    pub fn map(&self, mut request: MapRequest, limits: &MemoryLimits) -> Result<u64, Errno> {
+        let mut state = self.state.lock();
+        request.flags |= state.lock_future;
+        let addr = self.find_place(&state, &request)?;
+        let range = addr..addr + request.len;
+        let replaced: u64 = state.vmas.within(range.clone()).map(|(r, _)| r.end - r.start).sum();
+        if state.total.saturating_add(request.len) - replaced > limits.address_space
+            || state.vmas.len() >= MAX_MAP_COUNT
+        {
+            return Err(Errno::ENOMEM);
+        }
+        let vma = Vma {
+            end: range.end,
+            prot: request.prot,
+            max_prot: request.max_prot,
+            flags: request.flags,
+            file: request.file.clone(),
+        };
+        if vma.is_data() && limits.data != u64::MAX && state.data().saturating_add(request.len) > limits.data
+        {
+            return Err(Errno::ENOMEM);
+        }
+        if request.flags.contains(VmFlags::LOCKED)
+            && state.locked().saturating_add(request.len) > limits.locked
+        {
+            return Err(Errno::EAGAIN);
+        }
+        self.map_host(&range, &vma, request.populate)?;
+        state.take_out(range);
+        state.put_in(addr, vma);
+        Ok(addr)
+    }
+
+    /// Has the platform map `range` as `vma` says.
+    pub(super) fn map_host(&self, range: &Range<u64>, vma: &Vma, populate: bool) -> Result<(), Errno> {
+        let shared = vma.flags.contains(VmFlags::SHARED);
+        let fd;
+        let backing = match &vma.file {
+            None => Backing::Anonymous,
+            Some(file) => {
+                fd = file.object.host_fd(shared && vma.max_prot.contains(Prot::WRITE))?;
+                let fd = std::os::fd::AsFd::as_fd(&*fd);
+                if shared { Backing::Shared(fd, file.offset) } else { Backing::Private(fd, file.offset) }
+            }
+        };
+        let op = MemoryOp::Map {
+            range: range.clone(),
+            prot: vma.prot,
+            backing,
+            no_reserve: vma.flags.contains(VmFlags::NORESERVE),
+            populate: populate || vma.flags.contains(VmFlags::LOCKED),
+        };
+        self.space.apply(&[op]).map_err(|(_, e)| e)
+    }
+
+    /// munmap(2).
+    ///
+    /// # Errors
+    /// EINVAL for a bad range.
+    pub fn unmap(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        let len = page_align_up(len).filter(|&l| l != 0).ok_or(Errno::EINVAL)?;
+        let end = addr.checked_add(len).ok_or(Errno::EINVAL)?;
+        if !is_page_aligned(addr) || end > self.layout.usable.end {
+            return Err(Errno::EINVAL);
+        }
+        let mut state = self.state.lock();
+        if state.vmas.is_free(addr..end) {
+            return Ok(());
+        }
+        self.space.apply(&[MemoryOp::Unmap(addr.max(self.layout.usable.start)..end)]).map_err(|(_, e)| e)?;
+        state.take_out(addr..end);
+        Ok(())
+    }
+
+    /// mprotect(2).
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM for a gap (what lies before it is changed), EACCES.
+    pub fn protect(&self, addr: u64, len: u64, bits: u64) -> Result<(), Errno> {
+        let grows_down = bits & u64::from(c::PROT_GROWSDOWN) != 0;
+        let grows_up = bits & u64::from(c::PROT_GROWSUP) != 0;
+        if !is_page_aligned(addr) || (grows_down && grows_up) {
+            return Err(Errno::EINVAL);
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let len = page_align_up(len).filter(|&l| l != 0).ok_or(Errno::ENOMEM)?;
+        let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
+        let known =
+            c::PROT_READ | c::PROT_WRITE | c::PROT_EXEC | c::PROT_SEM | c::PROT_GROWSDOWN | c::PROT_GROWSUP;
+        if bits & !u64::from(known) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let prot = prot_from_bits(bits);
+        let mut state = self.state.lock();
+        let (first, vma) =
+            state.vmas.find(addr).or_else(|| state.vmas.next_from(addr)).ok_or(Errno::ENOMEM)?;
+        let mut start = addr;
+        if grows_down {
+            if first.start >= end {
+                return Err(Errno::ENOMEM);
+            }
+            if !vma.flags.contains(VmFlags::GROWSDOWN) {
+                return Err(Errno::EINVAL);
+            }
+            start = first.start;
+        } else if first.start > addr {
+            return Err(Errno::ENOMEM);
+        } else if grows_up {
+            return Err(Errno::EINVAL);
+        }
+        let mut at = start;
+        let mut outcome = Ok(());
+        for (r, vma) in state.vmas.within(start..end) {
+            if r.start != at {
+                break;
+            }
+            if !vma.max_prot.contains(prot) {
+                outcome = Err(Errno::EACCES);
+                break;
+            }
+            at = r.end;
+        }
+        if outcome.is_ok() && at < end {
+            outcome = Err(Errno::ENOMEM);
+        }
+        if at > start {
+            self.space.apply(&[MemoryOp::Protect(start..at, prot)]).map_err(|(_, e)| e)?;
+            state.vmas.update(start..at, |v| v.prot = prot);
+        }
+        outcome
+    }
+
+    /// The file and offset behind an address, if its area is shared; for futex keys.
+    #[must_use]
+    pub fn shared_object(&self, addr: u64) -> Option<(Arc<dyn Mappable>, u64)> {
+        let state = self.state.lock();
+        let (range, vma) = state.vmas.find(addr)?;
+        let file = vma.file.as_ref().filter(|_| vma.flags.contains(VmFlags::SHARED))?;
+        Some((Arc::clone(&file.object), file.offset + (addr - range.start)))
+    }
+}
