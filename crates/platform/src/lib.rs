@@ -8,11 +8,13 @@
 pub mod context;
 pub mod event;
 pub mod memory;
+pub mod notify;
 pub mod shared;
 pub mod traits;
 
 pub use context::{Context, FpState, GpRegs};
 pub use event::{Event, FaultInfo, StopCause, SyscallRequest};
 pub use memory::{Advice, AtomicOp, Backing, MemoryOp, Prot};
+pub use notify::Notify;
 pub use shared::{SharedMemory, SharedSlice};
 pub use traits::{AddressSpace, GuestThread, Kicker, Layout, Platform};

@@ -1,0 +1,162 @@
+//! Stopping a guest thread from outside, and ending one that does not obey.
+#![expect(unsafe_code, reason = "rustix has no tgkill for other processes")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::process::Stub;
+use super::{KICK_SIGNAL, procfs};
+use crate::Kicker;
+
+/// How often the watchdog looks.
+const TICK: Duration = Duration::from_millis(10);
+/// CPU time that a kicked thread may use before it stops. Counting CPU time spares those who just do not get any.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// The same in ticks, where the host does not tell CPU times.
+const PATIENCE_TICKS: u32 = 200;
+/// Ticks without anything to watch before the watchdog sleeps.
+const IDLE_TICKS: u32 = 100;
+
+/// What a guest thread, its kickers and the watchdog share.
+pub(crate) struct KickState {
+    pub(crate) stub: Arc<Stub>,
+    pub(crate) tid: i32,
+    /// The sentry waits for its next event.
+    pub(crate) running: AtomicBool,
+    /// A kick has been sent and has not been seen to arrive.
+    pub(crate) kicked: AtomicBool,
+    /// It has ended.
+    pub(crate) gone: AtomicBool,
+}
+
+impl KickState {
+    /// Sends the signal, unless one is under way.
+    pub(crate) fn send(self: &Arc<Self>) {
+        if self.gone.load(Ordering::SeqCst) || self.kicked.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // The PID cannot have been reused while the stub is held, and a reused thread id is another thread of the same
+        // stub, for which a stray kick is harmless.
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_tgkill, self.stub.pid, self.tid, KICK_SIGNAL) };
+        self.stub.shared.watchdog.watch(self);
+    }
+}
+
+impl Kicker for Arc<KickState> {
+    fn kick(&self) {
+        self.send();
+    }
+}
+
+/// One thread for the platform, started when first needed.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    watched: Vec<Watched>,
+    started: bool,
+    asleep: bool,
+    ended: bool,
+}
+
+struct Watched {
+    thread: Weak<KickState>,
+    /// CPU time when it was first seen running after the kick.
+    since: Option<Duration>,
+    ticks: u32,
+}
+
+impl Watchdog {
+    fn watch(&self, thread: &Arc<KickState>) {
+        let mut state = self.inner.state.lock();
+        state.watched.push(Watched { thread: Arc::downgrade(thread), since: None, ticks: 0 });
+        if !state.started {
+            let inner = Arc::clone(&self.inner);
+            state.started = thread::Builder::new()
+                .name("kick-watchdog".into())
+                .stack_size(128 * 1024)
+                .spawn(move || inner.run())
+                .is_ok();
+        } else if state.asleep {
+            state.asleep = false;
+            self.inner.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.inner.state.lock().ended = true;
+        self.inner.wake.notify_one();
+    }
+}
+
+impl Inner {
+    fn run(&self) {
+        let mut idle = 0;
+        loop {
+            let mut state = self.state.lock();
+            if state.ended {
+                return;
+            }
+            if state.watched.is_empty() && idle >= IDLE_TICKS {
+                state.asleep = true;
+                while state.asleep && !state.ended {
+                    self.wake.wait(&mut state);
+                }
+                idle = 0;
+            }
+            let watched = std::mem::take(&mut state.watched);
+            drop(state);
+            idle = if watched.is_empty() { idle + 1 } else { 0 };
+            let mut still: Vec<Watched> = watched.into_iter().filter_map(Watched::look).collect();
+            self.state.lock().watched.append(&mut still);
+            thread::sleep(TICK);
+        }
+    }
+}
+
+impl Watched {
+    /// Looks at one thread; gives it back if it is still to be watched.
+    fn look(mut self) -> Option<Self> {
+        let thread = self.thread.upgrade()?;
+        if thread.gone.load(Ordering::SeqCst) || !thread.kicked.load(Ordering::SeqCst) {
+            return None;
+        }
+        if !thread.running.load(Ordering::SeqCst) {
+            self.since = None;
+            self.ticks = 0;
+            return Some(self);
+        }
+        self.ticks += 1;
+        let now = procfs::run_time(&thread.stub.shared.proc, thread.stub.pid, thread.tid);
+        let disobeys = match (now, self.since) {
+            (Some(now), Some(since)) => now.saturating_sub(since) >= PATIENCE,
+            (Some(now), None) => {
+                self.since = Some(now);
+                false
+            }
+            (None, _) => self.ticks >= PATIENCE_TICKS,
+        };
+        if disobeys {
+            tracing::warn!(tid = thread.tid, "guest thread does not stop: its process is killed");
+            thread.stub.kill();
+            return None;
+        }
+        Some(self)
+    }
+}

@@ -1,0 +1,19 @@
+//! What the platform is told at its start.
+
+use std::os::fd::OwnedFd;
+
+/// Options of [`Notify::new`](super::Notify::new).
+#[derive(Debug)]
+pub struct Options {
+    /// The directory of a proc file system that shows the sentry's own PID namespace, for memory maps, id maps and CPU
+    /// times. Under Landlock it needs a rule that allows to read beneath it, and with `stub_ids` to write.
+    pub proc: OwnedFd,
+    /// User and group id that stubs get, as numbers of the sentry's user namespace; the sentry must be allowed to map
+    /// them (user_namespaces(7)). Without them stubs share the sentry's own.
+    pub stub_ids: Option<(u32, u32)>,
+    /// An empty directory that becomes the stubs' root; without it they keep the sentry's, which should be empty then.
+    pub root: Option<OwnedFd>,
+    /// Whether stubs share the sentry's network namespace, which must have no way out then. A network namespace of their
+    /// own costs more than all the rest of the start.
+    pub share_network: bool,
+}

@@ -1,0 +1,101 @@
+//! One stub process: what the sentry holds of it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+
+use super::channel::{Channel, Op, hello, pair, pass_identity};
+use super::control::ControlMemory;
+use super::slots::Slots;
+use super::zygote::fork_op;
+use super::{Shared, filter};
+
+/// A stub. Its PID stays taken, and its descriptor open, until this is dropped and the zygote has reaped it: so the PID
+/// never names another process while it is in use here.
+pub(crate) struct Stub {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pid: i32,
+    pidfd: Option<OwnedFd>,
+    pub(crate) channel: Mutex<Channel>,
+    pub(crate) slots: Mutex<Slots>,
+    killed: AtomicBool,
+}
+
+impl Stub {
+    /// Forks a stub from the process behind `parent`: the zygote's channel or another stub's. `before` is carried out
+    /// first; descriptors for it follow those of the fork, and so begin at 3.
+    pub(crate) fn fork_from(
+        shared: &Arc<Shared>,
+        parent: &Mutex<Channel>,
+        flags: i32,
+        before: &[Op],
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Arc<Self>, Errno> {
+        let memory: &Arc<ControlMemory> = &shared.control;
+        let page = memory.page()?;
+        let (ours, theirs) = pair()?;
+        pass_identity(&ours, true)?;
+        let mut ops = before.to_vec();
+        ops.push(fork_op(flags));
+        let mut all_fds = vec![memory.descriptor(), theirs.as_fd()];
+        all_fds.extend_from_slice(fds);
+        parent.lock().fork(&ops, &all_fds, &page).map_err(|(_, e)| e)?;
+        drop(theirs);
+        let who = hello(&ours)?;
+        pass_identity(&ours, false)?;
+        Ok(Arc::new(Self {
+            shared: Arc::clone(shared),
+            pid: who.pid,
+            pidfd: Some(who.pidfd),
+            channel: Mutex::new(Channel::new(ours, page, who.pid)),
+            slots: Mutex::default(),
+            killed: AtomicBool::new(false),
+        }))
+    }
+
+    /// A copy of this one.
+    pub(crate) fn fork(&self) -> Result<Arc<Self>, Errno> {
+        let child = Self::fork_from(&self.shared, &self.channel, filter::FORK_FLAGS, &[], &[]);
+        child.map_err(|e| self.failed(e))
+    }
+
+    /// Carries out a batch; a helper that does not answer as it should is the end of the stub.
+    pub(crate) fn run(&self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), (usize, Errno)> {
+        let result = self.channel.lock().run(ops, fds);
+        result.map_err(|(i, e)| (i, self.failed(e)))
+    }
+
+    /// Looks at a helper's failure: one that means that it cannot be relied on kills the stub.
+    pub(crate) fn failed(&self, errno: Errno) -> Errno {
+        if matches!(errno, Errno::ETIMEDOUT | Errno::ESRCH) {
+            self.kill();
+            return Errno::ESRCH;
+        }
+        errno
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn kill(&self) {
+        if !self.killed.swap(true, Ordering::Relaxed)
+            && let Some(pidfd) = &self.pidfd
+        {
+            // It may have died already; nothing else can go wrong.
+            let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(pidfd) = self.pidfd.take() {
+            self.shared.reaper.bury(&self.shared, pidfd);
+        }
+    }
+}

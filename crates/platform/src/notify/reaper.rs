@@ -1,0 +1,69 @@
+//! Burying dead stubs. Only the zygote, their parent, can reap them; it is told which, so that none is reaped before
+//! the sentry has let go of its PID.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::Shared;
+use super::channel::Op;
+use super::layout::MAX_FDS;
+
+/// Dead stubs that may wait before the zygote is woken for them alone.
+const WAITING: usize = MAX_FDS - 2;
+
+/// The stubs that are dead or dying and have not been reaped.
+#[derive(Debug, Default)]
+pub(crate) struct Reaper {
+    waiting: Mutex<Vec<OwnedFd>>,
+}
+
+impl Reaper {
+    /// Takes over a killed stub. Reaps a batch if enough have gathered.
+    pub(crate) fn bury(&self, shared: &Arc<Shared>, pidfd: OwnedFd) {
+        let mut waiting = self.waiting.lock();
+        waiting.push(pidfd);
+        let full = waiting.len() >= WAITING;
+        drop(waiting);
+        if full {
+            let dead = self.dead();
+            let (ops, fds) = reap_ops(&dead, 1);
+            if !ops.is_empty() {
+                // One that could not be reaped stays a zombie until the sandbox ends.
+                let _ = shared.zygote.lock().run(&ops, &fds);
+            }
+        }
+    }
+
+    /// Takes those that have ended, as many as one batch can carry beside a fork.
+    pub(crate) fn dead(&self) -> Vec<OwnedFd> {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let mut polls: Vec<PollFd<'_>> = waiting.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut polls, Some(&now)).is_err() {
+            return Vec::new();
+        }
+        let ended: Vec<bool> = polls.iter().map(|p| p.revents().contains(PollFlags::IN)).collect();
+        let mut dead = Vec::new();
+        let mut alive = Vec::with_capacity(waiting.len());
+        for (fd, ended) in waiting.drain(..).zip(ended) {
+            if ended && dead.len() < WAITING { dead.push(fd) } else { alive.push(fd) }
+        }
+        *waiting = alive;
+        dead
+    }
+}
+
+/// The operations that reap these, if their descriptors arrive as `first` and following.
+pub(crate) fn reap_ops(dead: &[OwnedFd], first: u64) -> (Vec<Op>, Vec<BorrowedFd<'_>>) {
+    let flags = (libc::WEXITED | libc::WNOHANG) as u64;
+    let ops = (first..)
+        .zip(dead)
+        .map(|(fd, _)| Op::call(libc::SYS_waitid, [libc::P_PIDFD.into(), fd, 0, flags, 0, 0]));
+    (ops.collect(), dead.iter().map(AsFd::as_fd).collect())
+}

@@ -1,0 +1,119 @@
+//! An address space: guest memory as one stub holds it.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+
+use super::channel::Op;
+use super::ops;
+use super::process::Stub;
+use super::thread::Thread;
+use super::{layout as l, memory, procfs};
+use crate::{AddressSpace, AtomicOp, GuestThread, MemoryOp, SharedSlice};
+
+/// Attempts at an atomic update, each of which another thread can spoil.
+const ATTEMPTS: u32 = 64;
+
+/// The handle that the kernel holds; the stub ends with it.
+pub(crate) struct Space(pub(crate) Arc<Stub>);
+
+impl Space {
+    fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// Compares and exchanges by the helper's own instruction: whether it did.
+    fn cas(&self, addr: u64, old: u32, new: u32) -> Result<bool, Errno> {
+        let op = Op { nr: l::OP_CAS, args: [addr, old.into(), new.into(), 0, 0, 0], kind: l::KIND_PLAIN };
+        match self.0.run(&[op], &[]) {
+            Ok(()) => Ok(true),
+            Err((_, Errno::EAGAIN)) => Ok(false),
+            Err((_, e)) => Err(e),
+        }
+    }
+}
+
+impl AddressSpace for Space {
+    fn apply(&self, changes: &[MemoryOp<'_>]) -> Result<(), (usize, Errno)> {
+        ops::apply(&self.0, changes)
+    }
+
+    fn fork(&self) -> Result<Arc<dyn AddressSpace>, Errno> {
+        Ok(Arc::new(Self(self.0.fork()?)))
+    }
+
+    fn new_thread(&self) -> Result<Box<dyn GuestThread>, Errno> {
+        Ok(Box::new(Thread::new(&self.0)?))
+    }
+
+    fn read(&self, addr: u64, local: &mut [u8]) -> Result<usize, Errno> {
+        memory::read(self.pid(), addr, local)
+    }
+
+    fn write(&self, addr: u64, local: &[u8]) -> Result<usize, Errno> {
+        memory::write(self.pid(), addr, local)
+    }
+
+    fn read_vectored(&self, remote: &[(u64, usize)], local: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        memory::read_vectored(self.pid(), remote, local)
+    }
+
+    fn write_vectored(&self, remote: &[(u64, usize)], local: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        memory::write_vectored(self.pid(), remote, local)
+    }
+
+    fn read_to_shared(&self, addr: u64, local: SharedSlice<'_>) -> Result<usize, Errno> {
+        memory::read_to_shared(self.pid(), addr, local)
+    }
+
+    fn write_from_shared(&self, addr: u64, local: SharedSlice<'_>) -> Result<usize, Errno> {
+        memory::write_from_shared(self.pid(), addr, local)
+    }
+
+    fn load_u32(&self, addr: u64) -> Result<u32, Errno> {
+        memory::load_u32(self.pid(), addr)
+    }
+
+    fn atomic_u32(&self, addr: u64, op: AtomicOp) -> Result<u32, Errno> {
+        for _ in 0..ATTEMPTS {
+            let old = self.load_u32(addr)?;
+            let new = match op {
+                AtomicOp::Set(v) => v,
+                AtomicOp::Add(v) => old.wrapping_add(v),
+                AtomicOp::Or(v) => old | v,
+                AtomicOp::AndNot(v) => old & !v,
+                AtomicOp::Xor(v) => old ^ v,
+                AtomicOp::CompareExchange(expected, _) if old != expected => return Ok(old),
+                AtomicOp::CompareExchange(_, v) => v,
+            };
+            if self.cas(addr, old, new)? {
+                return Ok(old);
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno> {
+        ops::resident(&self.0, range)
+    }
+
+    fn resident_size(&self) -> u64 {
+        procfs::resident_pages(&self.0.shared.proc, self.pid()).unwrap_or(0) * l::PAGE
+    }
+
+    fn host_pid(&self) -> i32 {
+        self.pid()
+    }
+
+    fn kill(&self) {
+        self.0.kill();
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}

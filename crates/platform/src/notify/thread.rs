@@ -1,0 +1,415 @@
+//! A guest thread, as the sentry thread that serves it sees it.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use stockade_abi::Errno;
+use stockade_abi::signal::{SigInfo, si};
+use stockade_abi::ucontext::{RtSigframe, UC_FP_XSTATE};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::channel::set_affinity;
+use super::kick::KickState;
+use super::listener::{Listener, Notification};
+use super::process::Stub;
+use super::{filter, frame, layout as l, memory, procfs, stub, zygote};
+use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest};
+
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+const ERESTARTSYS: u64 = Errno::ERESTARTSYS.to_rax();
+/// First address of the vsyscall page.
+const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its first stop has been received and not been reported.
+    Created,
+    /// Runs guest code, or is about to.
+    Running,
+    /// In a call that awaits its answer.
+    Syscall(SyscallRequest),
+    /// In a call that came by way of the signal handler, though the kernel does not need the registers: the filter of
+    /// whoever started the sentry would have answered the notified call with an error.
+    Trapped(SyscallRequest),
+    /// In the signal handler.
+    Stopped,
+    Dead,
+}
+
+/// The frame of a stopped thread.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frame {
+    addr: u64,
+    flags: u64,
+    fpstate: u64,
+}
+
+pub(crate) struct Thread {
+    stub: Arc<Stub>,
+    listener: Listener,
+    kick: Arc<KickState>,
+    slot: u32,
+    state: State,
+    /// The notification to answer.
+    id: u64,
+    frame: Frame,
+    /// No frame has been written yet.
+    fresh: bool,
+    context: Context,
+    /// What the context was when the thread stopped.
+    saved: Context,
+    cpu_time: Cell<(Duration, Duration)>,
+}
+
+impl Thread {
+    pub(crate) fn new(stub: &Arc<Stub>) -> Result<Self, Errno> {
+        let slot = stub.slots.lock().take().ok_or(Errno::EAGAIN)?;
+        Self::create(stub, slot).inspect_err(|_| stub.slots.lock().give_back(slot))
+    }
+
+    fn create(stub: &Arc<Stub>, slot: u32) -> Result<Self, Errno> {
+        let addr = frame::start(slot);
+        let listener: OwnedFd =
+            stub.channel.lock().thread(zygote::thread_op(addr)).map_err(|e| stub.failed(e))?;
+        let listener = Listener::new(listener).inspect_err(|_| stub.kill())?;
+        let first = listener.receive().ok_or(Errno::EAGAIN)?;
+        let tid = first.pid as i32;
+        // It was born on our CPU, like the helper; from here on it may run anywhere.
+        set_affinity(tid, None);
+        let kick = Arc::new(KickState {
+            stub: Arc::clone(stub),
+            tid,
+            running: AtomicBool::new(false),
+            kicked: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        });
+        Ok(Self {
+            stub: Arc::clone(stub),
+            listener,
+            kick,
+            slot,
+            state: State::Created,
+            id: first.id,
+            frame: Frame { addr, flags: 0, fpstate: 0 },
+            fresh: true,
+            context: Context::default(),
+            saved: Context::default(),
+            cpu_time: Cell::default(),
+        })
+    }
+
+    fn die(&mut self) -> Event {
+        self.ended();
+        Event::Died
+    }
+
+    fn ended(&mut self) {
+        if self.state != State::Dead {
+            self.state = State::Dead;
+            self.kick.gone.store(true, Ordering::SeqCst);
+            self.stub.slots.lock().give_back(self.slot);
+        }
+    }
+
+    /// Waits for the next notification.
+    fn receive(&mut self) -> Option<Notification> {
+        self.kick.running.store(true, Ordering::SeqCst);
+        let notification = self.listener.receive();
+        self.kick.running.store(false, Ordering::SeqCst);
+        if let Some(n) = &notification {
+            self.id = n.id;
+        }
+        notification
+    }
+
+    /// Takes in what a stopped thread says of itself. Guest code can say it too: all of it is guest data, except that
+    /// the frame must lie where the sentry writes without a second look. `None` kills the stub.
+    fn stopped(&mut self, n: &Notification) -> Option<Event> {
+        let [addr, signo, fs_base, gs_base, ..] = n.args;
+        if !frame::plausible(self.slot, addr) {
+            return None;
+        }
+        let mut f = RtSigframe::new_zeroed();
+        let read = memory::read_any(self.stub.pid, addr, f.as_mut_bytes());
+        if read != Ok(size_of::<RtSigframe>()) {
+            return None;
+        }
+        self.frame = Frame { addr, flags: f.uc.flags, fpstate: f.uc.mcontext.fpstate };
+        self.context = Context { regs: frame::to_regs(&f.uc.mcontext), fs_base, gs_base, fp: None };
+        self.saved = self.context.clone();
+        self.state = State::Stopped;
+        let event = self.cause(signo as i32, &f);
+        if let Event::Syscall(request) = event {
+            self.state = State::Trapped(request);
+        }
+        Some(event)
+    }
+
+    fn cause(&self, signo: i32, f: &RtSigframe) -> Event {
+        let info: &SigInfo = &f.info;
+        let regs = &self.context.regs;
+        let cause = match signo {
+            super::KICK_SIGNAL => {
+                self.kick.kicked.store(false, Ordering::SeqCst);
+                StopCause::Kick
+            }
+            // Sent by somebody on the host: not the guest's business, but it has stopped.
+            _ if info.code <= 0 => StopCause::Kick,
+            libc::SIGSYS if info.code == si::SYS_SECCOMP => {
+                // si_syscall and si_arch, where others have si_status and onwards.
+                let (nr, arch) = (info.status() as u32, u32_at(&info.fields, 12));
+                if arch != AUDIT_ARCH_X86_64 {
+                    return Event::Stopped(StopCause::ForeignSyscall);
+                }
+                let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
+                let request = SyscallRequest { nr: nr.into(), args, ip: regs.rip };
+                if !filter::TRAPPED.contains(&nr) {
+                    return Event::Syscall(request);
+                }
+                StopCause::Syscall(request)
+            }
+            _ => StopCause::Fault(FaultInfo {
+                signo,
+                code: info.code,
+                addr: info.addr(),
+                trap_no: f.uc.mcontext.trapno,
+                error_code: f.uc.mcontext.err,
+            }),
+        };
+        Event::Stopped(cause)
+    }
+
+    fn decode(&mut self, n: &Notification) -> Event {
+        if n.ip == stub::stopped() && n.nr == l::STOP_CALL {
+            return self.stopped(n).unwrap_or_else(|| {
+                self.stub.kill();
+                self.die()
+            });
+        }
+        let request = SyscallRequest { nr: u64::from(n.nr as u32), args: n.args, ip: n.ip };
+        self.state = State::Syscall(request);
+        Event::Syscall(request)
+    }
+
+    fn answer(&mut self, rax: u64) {
+        self.state = State::Running;
+        self.listener.answer(self.id, rax);
+    }
+
+    /// A call answered with ERESTARTSYS that the host did not rewind, because it does not count as one: number -1, or the
+    /// vsyscall page.
+    fn rewind(&mut self, request: &SyscallRequest) {
+        let regs = &mut self.context.regs;
+        if regs.rax != ERESTARTSYS {
+            return;
+        }
+        if request.ip & !0xfff == VSYSCALL {
+            regs.rip = request.ip;
+            regs.rsp = regs.rsp.wrapping_sub(8);
+        } else {
+            regs.rip = request.ip.wrapping_sub(2);
+        }
+        regs.rax = request.nr;
+    }
+
+    fn write(&self, addr: u64, bytes: &[u8]) -> Result<(), Errno> {
+        match memory::write_any(self.stub.pid, addr, bytes) {
+            Ok(n) if n == bytes.len() => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    /// Puts floating point state where the frame will point; returns the address, 0 for the initial state.
+    fn write_fp(&self, fp: &FpState) -> Result<u64, Errno> {
+        let xstate = self.stub.shared.xstate;
+        let Some(bytes) = xstate.to_frame(fp) else { return Ok(0) };
+        let at = if self.fresh { frame::fpstate(self.slot, xstate.size) } else { self.frame.fpstate };
+        let end = super::slots::end(self.slot) - bytes.len() as u64;
+        let inside = at % 64 == 0 && at >= self.frame.addr + size_of::<RtSigframe>() as u64 && at <= end;
+        let at = if inside { at } else { super::slots::base(self.slot) + 1024 };
+        self.write(at, &bytes)?;
+        Ok(at)
+    }
+
+    /// Puts the context into force, as far as it differs from what the thread has.
+    fn write_context(&mut self) -> Result<u64, Errno> {
+        let fp = self.context.fp.take();
+        let (fs_base, gs_base) = (canonical(self.context.fs_base), canonical(self.context.gs_base));
+        let bases = [fs_base, gs_base];
+        let bases_changed = bases != [self.saved.fs_base, self.saved.gs_base];
+        if self.fresh {
+            let fpstate = fp.map_or(Ok(0), |fp| self.write_fp(&fp))?;
+            let mut bytes = bases.as_bytes().to_vec();
+            bytes.extend_from_slice(frame::initial(self.slot, &self.context.regs, fpstate).as_bytes());
+            self.write(self.frame.addr - 16, &bytes)?;
+            self.fresh = false;
+            return Ok(l::RESUME_BASES);
+        }
+        if let Some(fp) = fp {
+            let fpstate = self.write_fp(&fp)?;
+            if fpstate != self.frame.fpstate {
+                self.write(self.frame.addr + frame::FPSTATE_OFFSET, fpstate.as_bytes())?;
+            }
+            let flags =
+                if fpstate == 0 { self.frame.flags & !UC_FP_XSTATE } else { self.frame.flags | UC_FP_XSTATE };
+            if flags != self.frame.flags {
+                self.write(self.frame.addr + frame::FLAGS_OFFSET, flags.as_bytes())?;
+            }
+        }
+        if self.context.regs != self.saved.regs {
+            self.write(self.frame.addr + frame::REGS_OFFSET, &frame::regs_bytes(&self.context.regs))?;
+        }
+        if bases_changed {
+            self.write(self.frame.addr - 16, bases.as_bytes())?;
+        }
+        Ok(if bases_changed { l::RESUME_BASES } else { 0 })
+    }
+}
+
+/// An address that the processor takes as a segment base; another would kill the stub.
+fn canonical(base: u64) -> u64 {
+    let shifted = (base as i64) << 16 >> 16;
+    if shifted as u64 == base { base } else { 0 }
+}
+
+fn u32_at(bytes: &[u8; 112], at: usize) -> u32 {
+    u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+impl GuestThread for Thread {
+    fn next_event(&mut self) -> Event {
+        match self.state {
+            State::Dead => return Event::Died,
+            State::Created => {
+                self.state = State::Stopped;
+                return Event::Stopped(StopCause::Start);
+            }
+            _ => {}
+        }
+        match self.receive() {
+            Some(n) => self.decode(&n),
+            None => self.die(),
+        }
+    }
+
+    fn complete(&mut self, rax: u64) {
+        match self.state {
+            State::Syscall(_) => {
+                // The host would take these for its own and restart the call if a kick is pending.
+                let restart = (Errno::ERESTART_RESTARTBLOCK.to_rax()..=ERESTARTSYS).contains(&rax);
+                self.answer(if restart { Errno::EINTR.to_rax() } else { rax });
+            }
+            State::Trapped(_) => {
+                self.context.regs.rax = rax;
+                // A failure shows as the thread's death.
+                let _ = self.resume();
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), Errno> {
+        match self.state {
+            State::Stopped => Ok(()),
+            State::Trapped(_) => {
+                self.context.regs.rip = self.context.regs.rip.wrapping_sub(2);
+                self.state = State::Stopped;
+                Ok(())
+            }
+            State::Syscall(request) => {
+                self.kick.send();
+                self.answer(ERESTARTSYS);
+                let event = self.receive().map(|n| self.decode(&n));
+                match event {
+                    Some(Event::Stopped(StopCause::Kick)) => {
+                        self.rewind(&request);
+                        Ok(())
+                    }
+                    _ => {
+                        self.stub.kill();
+                        self.ended();
+                        Err(Errno::ESRCH)
+                    }
+                }
+            }
+            _ => Err(Errno::ESRCH),
+        }
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    fn fp_state(&mut self) -> Result<FpState, Errno> {
+        if self.fresh || self.frame.fpstate == 0 {
+            return Ok(FpState::default());
+        }
+        let mut bytes = vec![0; self.stub.shared.xstate.size];
+        match memory::read_any(self.stub.pid, self.frame.fpstate, &mut bytes) {
+            Ok(n) if n == bytes.len() => Ok(FpState(bytes)),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), Errno> {
+        match self.write_context() {
+            Ok(how) => {
+                self.answer(how);
+                Ok(())
+            }
+            Err(_) => {
+                self.exit();
+                Err(Errno::EFAULT)
+            }
+        }
+    }
+
+    fn exit(&mut self) {
+        if matches!(self.state, State::Created | State::Stopped | State::Trapped(_)) {
+            let _ = self.cpu_time();
+            self.answer(l::RESUME_EXIT);
+            self.ended();
+        }
+    }
+
+    fn kicker(&self) -> Arc<dyn Kicker> {
+        Arc::new(Arc::clone(&self.kick))
+    }
+
+    fn cpu_time(&self) -> (Duration, Duration) {
+        if self.state != State::Dead
+            && let Some(times) = procfs::cpu_time(&self.stub.shared.proc, self.stub.pid, self.kick.tid)
+        {
+            self.cpu_time.set(times);
+        }
+        self.cpu_time.get()
+    }
+
+    fn host_tid(&self) -> i32 {
+        self.kick.tid
+    }
+}
+
+impl Drop for Thread {
+    /// A thread that nobody serves must not go on: closing its listener alone would let it.
+    fn drop(&mut self) {
+        while self.state != State::Dead && !self.stub.is_killed() {
+            match self.state {
+                State::Syscall(_) => drop(self.stop()),
+                State::Running => {
+                    self.kick.send();
+                    self.next_event();
+                }
+                _ => self.exit(),
+            }
+        }
+        self.ended();
+    }
+}

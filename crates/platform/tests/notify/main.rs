@@ -1,0 +1,6 @@
+//! The `notify` platform, with guest code.
+#![expect(unsafe_code, reason = "guest code comes from the assembler, as symbols")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+mod thin;
