@@ -1,0 +1,50 @@
+//! Guest programs, area by area: each must say inside a sandbox what it says on Linux.
+
+use std::path::Path;
+
+use stockade_oracle::{compare, repository};
+
+/// Declares an area: a test for each of its programs.
+macro_rules! areas {
+    ($($area:ident: $($program:ident)*;)*) => {
+        $(mod $area {
+            $(#[test]
+            fn $program() {
+                super::check(stringify!($area), stringify!($program));
+            })*
+        })*
+
+        const ALL: &[(&str, &[&str])] = &[$((stringify!($area), &[$(stringify!($program)),*])),*];
+    };
+}
+
+areas! {
+    tasks: caps clone creds exec exit fork orphan session setuid wait;
+}
+
+fn check(area: &str, program: &str) {
+    if let Err(report) = compare::program(Path::new(env!("CARGO_TARGET_TMPDIR")), area, program) {
+        panic!("{area}/{program}: {report}");
+    }
+}
+
+#[test]
+fn every_program_is_listed() {
+    let mut found = Vec::new();
+    for area in repository().join("tests/guest").read_dir().unwrap().map(Result::unwrap) {
+        if !area.file_type().unwrap().is_dir() {
+            continue;
+        }
+        for file in area.path().read_dir().unwrap().map(Result::unwrap) {
+            let path = file.path();
+            if path.extension().is_some_and(|e| e == "c") {
+                found.push((area.file_name(), path.file_stem().unwrap().to_owned()));
+            }
+        }
+    }
+    found.sort();
+    let mut listed: Vec<_> =
+        ALL.iter().flat_map(|(a, ps)| ps.iter().map(|p| ((*a).into(), (*p).into()))).collect();
+    listed.sort();
+    assert_eq!(found, listed);
+}
