@@ -7,4 +7,5 @@ pub mod creds;
 pub mod io;
 pub mod mm;
 pub mod signal;
+pub mod vfs;
 pub mod wait;

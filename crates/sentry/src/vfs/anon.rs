@@ -1,0 +1,67 @@
+//! Files without a name: pipes, eventfds, and whatever else only descriptors reach.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+
+use super::attrs::{Attrs, FileType};
+use super::dentry::{Dentry, SuperBlock};
+use super::file::{File, FileOps};
+use super::inode::Inode;
+use super::mount::{Mount, MountFlags, Path};
+
+/// The inode of a file without a name.
+struct AnonInode {
+    attrs: Attrs,
+}
+
+impl Inode for AnonInode {
+    fn file_type(&self) -> FileType {
+        self.attrs.file_type()
+    }
+
+    fn attrs(&self) -> Result<Attrs, Errno> {
+        Ok(self.attrs)
+    }
+}
+
+struct AnonFs {
+    sb: Arc<SuperBlock>,
+    mount: Arc<Mount>,
+    next_ino: AtomicU64,
+}
+
+fn anon_fs() -> &'static AnonFs {
+    static FS: OnceLock<AnonFs> = OnceLock::new();
+    FS.get_or_init(|| {
+        let sb = SuperBlock::new("anon_inodefs", "anon_inode", false, false);
+        let root =
+            Arc::new(AnonInode { attrs: Attrs { mode: c::S_IFDIR | 0o500, nlink: 1, ..Attrs::default() } });
+        let mount = Mount::new(Dentry::root(Arc::clone(&sb), root), MountFlags::empty());
+        AnonFs { sb, mount, next_ino: AtomicU64::new(2) }
+    })
+}
+
+/// A path for something without a name: `name` is what `/proc/PID/fd` shows, with `{}` replaced by the inode number.
+#[must_use]
+pub fn path(name: &str, mode: u32, uid: u32, gid: u32) -> Path {
+    let fs = anon_fs();
+    let ino = fs.next_ino.fetch_add(1, Ordering::Relaxed);
+    let attrs = Attrs { dev: fs.sb.dev, ino, mode, nlink: 1, uid, gid, blksize: 4096, ..Attrs::default() };
+    wrap(name.replace("{}", &ino.to_string()).as_bytes(), Arc::new(AnonInode { attrs }))
+}
+
+/// A path for an inode that has a life of its own but no name.
+#[must_use]
+pub fn wrap(name: &[u8], inode: Arc<dyn Inode>) -> Path {
+    let fs = anon_fs();
+    Path { mount: Arc::clone(&fs.mount), dentry: Dentry::unattached(Arc::clone(&fs.sb), inode, name) }
+}
+
+/// An open file without a name, as `anon_inode:[name]`.
+#[must_use]
+pub fn file(name: &str, ops: Arc<dyn FileOps>, flags: u32) -> Arc<File> {
+    File::new(path(&format!("anon_inode:{name}"), 0o600, 0, 0), ops, flags)
+}

@@ -1,0 +1,66 @@
+//! Where a task's paths begin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::RwLock;
+
+use super::mount::Path;
+
+/// Root, working directory and umask of a task, shared by CLONE_FS.
+pub struct FsContext {
+    root: RwLock<Path>,
+    cwd: RwLock<Path>,
+    umask: AtomicU32,
+}
+
+impl FsContext {
+    /// A context that begins at `root`.
+    #[must_use]
+    pub fn new(root: Path, cwd: Path, umask: u32) -> Arc<Self> {
+        Arc::new(Self {
+            root: RwLock::new(root),
+            cwd: RwLock::new(cwd),
+            umask: AtomicU32::new(umask & 0o777),
+        })
+    }
+
+    /// `/`
+    #[must_use]
+    pub fn root(&self) -> Path {
+        self.root.read().clone()
+    }
+
+    /// `.`
+    #[must_use]
+    pub fn cwd(&self) -> Path {
+        self.cwd.read().clone()
+    }
+
+    /// chroot(2)
+    pub fn set_root(&self, root: Path) {
+        *self.root.write() = root;
+    }
+
+    /// chdir(2)
+    pub fn set_cwd(&self, cwd: Path) {
+        *self.cwd.write() = cwd;
+    }
+
+    /// The mode bits that new files do not get.
+    #[must_use]
+    pub fn umask(&self) -> u32 {
+        self.umask.load(Ordering::Relaxed)
+    }
+
+    /// umask(2): returns the old one.
+    pub fn set_umask(&self, umask: u32) -> u32 {
+        self.umask.swap(umask & 0o777, Ordering::Relaxed)
+    }
+
+    /// A copy for clone(2) without CLONE_FS.
+    #[must_use]
+    pub fn copy(&self) -> Arc<Self> {
+        Self::new(self.root(), self.cwd(), self.umask())
+    }
+}

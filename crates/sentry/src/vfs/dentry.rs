@@ -1,0 +1,312 @@
+//! Names that have been looked up, and the tree they form.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use stockade_abi::Errno;
+
+use super::inode::Inode;
+
+/// One mounted instance of a file system.
+pub struct SuperBlock {
+    /// `st_dev` of its files.
+    pub dev: u64,
+    /// Its type, as `/proc/mounts` shows it.
+    pub fs_type: &'static str,
+    /// What it was mounted from.
+    pub source: String,
+    /// Its own options in `/proc/mounts`.
+    pub options: String,
+    /// Whether names are kept after a look-up. Off for file systems that are made up at each look-up.
+    pub caches_names: bool,
+    /// Whether cached names are checked by [`Inode::is_current`].
+    pub revalidates: bool,
+    /// Held while directories move, so that the tree above a name stands still.
+    pub rename_lock: Mutex<()>,
+    cached: AtomicUsize,
+}
+
+/// Names that one file system keeps at most, beyond those in use.
+const MAX_CACHED: usize = 16384;
+
+impl SuperBlock {
+    /// A new instance with a device number of its own.
+    #[must_use]
+    pub fn new(fs_type: &'static str, source: &str, caches_names: bool, revalidates: bool) -> Arc<Self> {
+        // Anonymous devices have major 0, as Linux's.
+        static NEXT_MINOR: AtomicU32 = AtomicU32::new(16);
+        let minor = NEXT_MINOR.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            dev: super::attrs::make_dev(0, minor),
+            fs_type,
+            source: source.to_owned(),
+            options: String::new(),
+            caches_names,
+            revalidates,
+            rename_lock: Mutex::new(()),
+            cached: AtomicUsize::new(0),
+        })
+    }
+}
+
+struct Link {
+    parent: Option<Arc<Dentry>>,
+    name: Arc<[u8]>,
+}
+
+/// A name in a directory, with its inode. Entries that do not exist have no dentry.
+pub struct Dentry {
+    /// The file system.
+    pub sb: Arc<SuperBlock>,
+    /// What the name stands for.
+    pub inode: Arc<dyn Inode>,
+    id: u64,
+    link: RwLock<Link>,
+    children: Mutex<HashMap<Arc<[u8]>, Child>>,
+    deleted: AtomicBool,
+    mounts: AtomicU32,
+}
+
+/// Cached children are kept alive by their directory, others only by their users.
+enum Child {
+    Kept(Arc<Dentry>),
+    Used(Weak<Dentry>),
+}
+
+impl Child {
+    fn get(&self) -> Option<Arc<Dentry>> {
+        match self {
+            Self::Kept(d) => Some(Arc::clone(d)),
+            Self::Used(w) => w.upgrade(),
+        }
+    }
+}
+
+/// A directory whose entries stand still.
+pub struct LockedDir<'a> {
+    dir: &'a Arc<Dentry>,
+    children: MutexGuard<'a, HashMap<Arc<[u8]>, Child>>,
+}
+
+impl Dentry {
+    fn make(
+        sb: Arc<SuperBlock>,
+        inode: Arc<dyn Inode>,
+        parent: Option<Arc<Dentry>>,
+        name: Arc<[u8]>,
+    ) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            sb,
+            inode,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            link: RwLock::new(Link { parent, name }),
+            children: Mutex::default(),
+            deleted: AtomicBool::new(false),
+            mounts: AtomicU32::new(0),
+        })
+    }
+
+    /// The root of a file system.
+    #[must_use]
+    pub fn root(sb: Arc<SuperBlock>, inode: Arc<dyn Inode>) -> Arc<Self> {
+        Self::make(sb, inode, None, Arc::from(&b"/"[..]))
+    }
+
+    /// A name outside of every directory: pipes, memfds, deleted files. `name` is what `/proc/PID/fd` shows.
+    #[must_use]
+    pub fn unattached(sb: Arc<SuperBlock>, inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Self> {
+        let dentry = Self::make(sb, inode, None, Arc::from(name));
+        dentry.deleted.store(true, Ordering::Relaxed);
+        dentry
+    }
+
+    /// A number that no other dentry has had.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The directory it is in; none for roots and unattached names.
+    #[must_use]
+    pub fn parent(&self) -> Option<Arc<Dentry>> {
+        self.link.read().parent.clone()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<[u8]> {
+        Arc::clone(&self.link.read().name)
+    }
+
+    /// Whether the name has been removed.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
+    /// Whether something is mounted here in some namespace.
+    #[must_use]
+    pub fn is_mount_point(&self) -> bool {
+        self.mounts.load(Ordering::Acquire) != 0
+    }
+
+    pub(super) fn count_mount(&self, delta: i32) {
+        self.mounts.fetch_add(delta as u32, Ordering::AcqRel);
+    }
+
+    /// Whether `self` is `other` or lies above it.
+    #[must_use]
+    pub fn is_ancestor_of(&self, other: &Arc<Dentry>) -> bool {
+        let mut at = Some(Arc::clone(other));
+        while let Some(dentry) = at {
+            if dentry.id == self.id {
+                return true;
+            }
+            at = dentry.parent();
+        }
+        false
+    }
+
+    /// The entry of a directory, from the cache or the file system.
+    ///
+    /// # Errors
+    /// ENOENT, and what the file system says.
+    pub fn lookup(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
+        self.lock().lookup(name)
+    }
+
+    /// Makes the directory stand still.
+    pub fn lock(self: &Arc<Self>) -> LockedDir<'_> {
+        LockedDir { dir: self, children: self.children.lock() }
+    }
+
+    /// Makes two directories stand still; `None` for the second if they are the same.
+    pub fn lock_two<'a>(a: &'a Arc<Self>, b: &'a Arc<Self>) -> (LockedDir<'a>, Option<LockedDir<'a>>) {
+        if a.id == b.id {
+            (a.lock(), None)
+        } else if a.id < b.id {
+            let first = a.lock();
+            let second = b.lock();
+            (first, Some(second))
+        } else {
+            let second = b.lock();
+            let first = a.lock();
+            (first, Some(second))
+        }
+    }
+}
+
+impl LockedDir<'_> {
+    /// As [`Dentry::lookup`].
+    ///
+    /// # Errors
+    /// ENOENT, and what the file system says.
+    pub fn lookup(&mut self, name: &[u8]) -> Result<Arc<Dentry>, Errno> {
+        let sb = &self.dir.sb;
+        if let Some(child) = self.children.get(name).and_then(Child::get) {
+            if !sb.revalidates || self.dir.inode.is_current(name, &child.inode) {
+                return Ok(child);
+            }
+            self.forget(name);
+            child.deleted.store(true, Ordering::Release);
+        }
+        if self.dir.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        let inode = self.dir.inode.lookup(name)?;
+        Ok(self.add(name, inode))
+    }
+
+    /// Puts an entry that the file system has into the tree.
+    pub fn add(&mut self, name: &[u8], inode: Arc<dyn Inode>) -> Arc<Dentry> {
+        let sb = &self.dir.sb;
+        let name: Arc<[u8]> = Arc::from(name);
+        let dentry = Dentry::make(Arc::clone(sb), inode, Some(Arc::clone(self.dir)), Arc::clone(&name));
+        if sb.caches_names {
+            if self.children.len() > 64 && sb.cached.load(Ordering::Relaxed) > MAX_CACHED {
+                self.shrink();
+            }
+            sb.cached.fetch_add(1, Ordering::Relaxed);
+            self.children.insert(name, Child::Kept(Arc::clone(&dentry)));
+        } else {
+            self.children.retain(|_, c| matches!(c, Child::Used(w) if w.strong_count() > 0));
+            self.children.insert(name, Child::Used(Arc::downgrade(&dentry)));
+        }
+        dentry
+    }
+
+    /// Drops entries that nobody uses.
+    fn shrink(&mut self) {
+        let before = self.children.len();
+        self.children.retain(|_, c| match c {
+            Child::Kept(d) => Arc::strong_count(d) > 1,
+            Child::Used(w) => w.strong_count() > 0,
+        });
+        self.dir.sb.cached.fetch_sub(before - self.children.len(), Ordering::Relaxed);
+    }
+
+    fn forget(&mut self, name: &[u8]) -> Option<Child> {
+        let child = self.children.remove(name)?;
+        if matches!(child, Child::Kept(_)) {
+            self.dir.sb.cached.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(child)
+    }
+
+    /// Takes an entry out that the file system has removed.
+    pub fn remove(&mut self, name: &[u8]) {
+        if let Some(dentry) = self.forget(name).and_then(|c| c.get()) {
+            dentry.deleted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Moves an entry that the file system has moved; `to` is none if it stays in this directory.
+    pub fn moved(&mut self, name: &[u8], to: Option<&mut LockedDir<'_>>, new_name: &[u8]) {
+        let child = self.forget(name);
+        match to {
+            Some(to) => to.put_in_place(child, new_name),
+            None => self.put_in_place(child, new_name),
+        }
+    }
+
+    fn put_in_place(&mut self, child: Option<Child>, name: &[u8]) {
+        self.remove(name);
+        if let Some(child) = child {
+            self.adopt(child, name);
+        }
+    }
+
+    /// Exchanges two entries that the file system has exchanged.
+    pub fn exchanged(&mut self, name: &[u8], to: Option<&mut LockedDir<'_>>, other: &[u8]) {
+        let a = self.forget(name);
+        let (b, other_dir) = match to {
+            Some(to) => {
+                let b = to.forget(other);
+                if let Some(a) = a {
+                    to.adopt(a, other);
+                }
+                (b, None)
+            }
+            None => (self.forget(other), a),
+        };
+        if let Some(b) = b {
+            self.adopt(b, name);
+        }
+        if let Some(a) = other_dir {
+            self.adopt(a, other);
+        }
+    }
+
+    fn adopt(&mut self, child: Child, name: &[u8]) {
+        let Some(dentry) = child.get() else { return };
+        let name: Arc<[u8]> = Arc::from(name);
+        *dentry.link.write() = Link { parent: Some(Arc::clone(self.dir)), name: Arc::clone(&name) };
+        if matches!(child, Child::Kept(_)) {
+            self.dir.sb.cached.fetch_add(1, Ordering::Relaxed);
+        }
+        self.children.insert(name, child);
+    }
+}

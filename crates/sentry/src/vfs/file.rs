@@ -1,0 +1,389 @@
+//! Open file descriptions (open(2)).
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+
+use super::attrs::{Attrs, FileType};
+use super::mount::Path;
+use crate::io::{Sink, Source};
+use crate::mm::{Mappable, MemoryManager};
+use crate::wait::{Readiness, WaitQueue};
+
+/// Where a seek is relative to (lseek(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as in lseek(2)")]
+pub enum Seek {
+    Set,
+    Current,
+    End,
+    Data,
+    Hole,
+}
+
+/// An entry as getdents64(2) gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct DirEntry<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its inode number.
+    pub ino: u64,
+    /// Its type.
+    pub file_type: FileType,
+    /// The position after it, where reading can go on.
+    pub next: u64,
+}
+
+/// What can be done with something open. Nothing here blocks but host regular files: what would block says EAGAIN, and
+/// becomes possible when [`wait_queue`](Self::wait_queue) says so. Access modes were checked by the caller.
+pub trait FileOps: Any + Send + Sync {
+    /// Reads at an offset; streams ignore it.
+    ///
+    /// # Errors
+    /// EINVAL if it cannot be read, EISDIR, EAGAIN, EFAULT.
+    fn read(&self, _file: &File, _dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at an offset; streams ignore it.
+    ///
+    /// # Errors
+    /// EINVAL if it cannot be written, EAGAIN, EPIPE (the caller raises the signal), ENOSPC, EFBIG, EFAULT.
+    fn write(&self, _file: &File, _src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at the end (O_APPEND); returns where it ended beside how much was written.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
+        let n = self.write(file, src, 0)?;
+        Ok((n, 0))
+    }
+
+    /// Whether it has an offset.
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    /// A new offset, for all but `Set` and `Current`.
+    ///
+    /// # Errors
+    /// EINVAL, ENXIO for data beyond the end.
+    fn seek(&self, _file: &File, _whence: Seek, _offset: i64) -> Result<u64, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// What is possible now.
+    fn poll(&self) -> Readiness {
+        Readiness::READABLE | Readiness::WRITABLE
+    }
+
+    /// Who is told when more becomes possible. None: always ready, and epoll(7) refuses it.
+    fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
+        None
+    }
+
+    /// ioctl(2), what is not common to all files.
+    ///
+    /// # Errors
+    /// ENOTTY
+    fn ioctl(&self, _file: &File, _mem: &MemoryManager, _request: u32, _arg: u64) -> Result<u64, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// Gives directory entries from a position on until `emit` says false; returns the position reached.
+    ///
+    /// # Errors
+    /// ENOTDIR
+    fn iterate(
+        &self,
+        _file: &File,
+        _from: u64,
+        _emit: &mut dyn FnMut(DirEntry<'_>) -> bool,
+    ) -> Result<u64, Errno> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// fsync(2), or fdatasync(2).
+    ///
+    /// # Errors
+    /// EINVAL where there is nothing to synchronize.
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// fallocate(2).
+    ///
+    /// # Errors
+    /// EOPNOTSUPP
+    fn allocate(&self, _mode: u32, _offset: u64, _len: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// What mmap(2) maps.
+    ///
+    /// # Errors
+    /// ENODEV
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        Err(Errno::ENODEV)
+    }
+
+    /// Attributes, where they are better known from what is open than from the inode.
+    fn attrs(&self) -> Option<Result<Attrs, Errno>> {
+        None
+    }
+
+    /// F_SETFL changed the status flags.
+    ///
+    /// # Errors
+    /// EINVAL for flags it cannot have.
+    fn flags_changed(&self, _flags: u32) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// A descriptor of it is closed (close(2)); others may remain.
+    fn flush(&self, _file: &File) {}
+
+    /// The last descriptor is closed.
+    fn release(&self, _file_flags: u32) {}
+}
+
+impl dyn FileOps {
+    /// The implementation, if it is a `T`.
+    #[must_use]
+    pub fn downcast_ref<T: FileOps>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    /// The implementation, if it is a `T`.
+    #[must_use]
+    pub fn downcast<T: FileOps>(self: Arc<Self>) -> Option<Arc<T>> {
+        (self as Arc<dyn Any + Send + Sync>).downcast().ok()
+    }
+}
+
+/// Who gets SIGIO (F_SETOWN, F_SETOWN_EX).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// F_OWNER_ kind.
+    pub kind: i32,
+    /// Thread, process or group.
+    pub id: i32,
+    /// F_SETSIG
+    pub signal: i32,
+}
+
+/// An open file description.
+pub struct File {
+    /// What it was opened by.
+    pub path: Path,
+    ops: Arc<dyn FileOps>,
+    flags: AtomicU32,
+    id: u64,
+    position: Mutex<u64>,
+    /// F_SETOWN
+    pub owner: Mutex<Owner>,
+}
+
+/// Status flags that F_SETFL changes.
+pub const SETFL_FLAGS: u32 = c::O_APPEND | c::O_NONBLOCK | c::FASYNC | c::O_DIRECT | c::O_NOATIME;
+
+impl File {
+    /// A description of something open; `flags` are open(2)'s, without those that only matter while opening.
+    #[must_use]
+    pub fn new(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
+        Arc::new(Self {
+            path,
+            ops,
+            flags: AtomicU32::new(flags),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            position: Mutex::new(0),
+            owner: Mutex::default(),
+        })
+    }
+
+    /// A number that no other description has had, for locks.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What can be done with it.
+    #[must_use]
+    pub fn ops(&self) -> &Arc<dyn FileOps> {
+        &self.ops
+    }
+
+    /// Access mode and status flags (F_GETFL).
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Changes the status flags (F_SETFL).
+    ///
+    /// # Errors
+    /// EINVAL for flags it cannot have.
+    pub fn set_flags(&self, flags: u32) -> Result<(), Errno> {
+        self.ops.flags_changed(flags)?;
+        let keep = self.flags() & !SETFL_FLAGS;
+        self.flags.store(keep | (flags & SETFL_FLAGS), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether O_NONBLOCK is set.
+    #[must_use]
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags() & c::O_NONBLOCK != 0
+    }
+
+    /// Whether it was opened with O_PATH.
+    #[must_use]
+    pub fn is_path_only(&self) -> bool {
+        self.flags() & c::O_PATH != 0
+    }
+
+    /// Whether it was opened for reading.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !self.is_path_only() && self.flags() & c::O_ACCMODE != c::O_WRONLY
+    }
+
+    /// Whether it was opened for writing.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !self.is_path_only() && self.flags() & c::O_ACCMODE != c::O_RDONLY
+    }
+
+    /// Attributes of what is open.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn attrs(&self) -> Result<Attrs, Errno> {
+        self.ops.attrs().unwrap_or_else(|| self.path.dentry.inode.attrs())
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.path.dentry.inode.is_dir()
+    }
+
+    /// read(2): from the position on, which advances.
+    ///
+    /// # Errors
+    /// EBADF if not open for reading, and [`FileOps::read`]'s.
+    pub fn read(&self, dst: &mut dyn Sink) -> Result<usize, Errno> {
+        if !self.is_readable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.ops.is_seekable() {
+            return self.ops.read(self, dst, 0);
+        }
+        let mut position = self.position.lock();
+        let n = self.ops.read(self, dst, *position)?;
+        *position += n as u64;
+        Ok(n)
+    }
+
+    /// pread(2).
+    ///
+    /// # Errors
+    /// EBADF, ESPIPE without offsets, EINVAL for a negative offset, and [`FileOps::read`]'s.
+    pub fn read_at(&self, dst: &mut dyn Sink, offset: i64) -> Result<usize, Errno> {
+        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if self.is_path_only() {
+            return Err(Errno::EBADF);
+        }
+        if !self.ops.is_seekable() && !self.is_dir() {
+            return Err(Errno::ESPIPE);
+        }
+        if !self.is_readable() {
+            return Err(Errno::EBADF);
+        }
+        self.ops.read(self, dst, offset)
+    }
+
+    /// write(2): at the position, or with O_APPEND at the end.
+    ///
+    /// # Errors
+    /// EBADF if not open for writing, and [`FileOps::write`]'s.
+    pub fn write(&self, src: &mut dyn Source) -> Result<usize, Errno> {
+        if !self.is_writable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.ops.is_seekable() {
+            return self.ops.write(self, src, 0);
+        }
+        let mut position = self.position.lock();
+        if self.flags() & c::O_APPEND != 0 {
+            let (n, end) = self.ops.append(self, src)?;
+            *position = end;
+            return Ok(n);
+        }
+        let n = self.ops.write(self, src, *position)?;
+        *position += n as u64;
+        Ok(n)
+    }
+
+    /// pwrite(2). With O_APPEND Linux appends all the same.
+    ///
+    /// # Errors
+    /// EBADF, ESPIPE without offsets, EINVAL for a negative offset, and [`FileOps::write`]'s.
+    pub fn write_at(&self, src: &mut dyn Source, offset: i64) -> Result<usize, Errno> {
+        let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if self.is_path_only() {
+            return Err(Errno::EBADF);
+        }
+        if !self.ops.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        if !self.is_writable() {
+            return Err(Errno::EBADF);
+        }
+        if self.flags() & c::O_APPEND != 0 {
+            return self.ops.append(self, src).map(|(n, _)| n);
+        }
+        self.ops.write(self, src, offset)
+    }
+
+    /// lseek(2).
+    ///
+    /// # Errors
+    /// ESPIPE without offsets, EINVAL, EOVERFLOW, ENXIO.
+    pub fn seek(&self, whence: Seek, offset: i64) -> Result<u64, Errno> {
+        if !self.ops.is_seekable() {
+            return Err(Errno::ESPIPE);
+        }
+        let mut position = self.position.lock();
+        let target = match whence {
+            Seek::Set => offset,
+            Seek::Current => (*position as i64).checked_add(offset).ok_or(Errno::EOVERFLOW)?,
+            _ => self.ops.seek(self, whence, offset)? as i64,
+        };
+        *position = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
+        Ok(*position)
+    }
+
+    /// Uses and moves the position under its lock, for getdents64(2), sendfile(2) and the like.
+    ///
+    /// # Errors
+    /// What `with` fails with.
+    pub fn with_position<T>(&self, with: impl FnOnce(&mut u64) -> Result<T, Errno>) -> Result<T, Errno> {
+        with(&mut self.position.lock())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.ops.release(self.flags());
+    }
+}

@@ -1,0 +1,181 @@
+//! What a file system implements for each thing it stores.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::file::Statfs;
+
+use super::attrs::{Attrs, FileType, NewNode, SetAttrs};
+use super::file::FileOps;
+use super::mount::Path;
+
+/// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
+/// implementation keeps its own data consistent. What it does not have answers as Linux does.
+pub trait Inode: Any + Send + Sync {
+    /// Its type, which never changes.
+    fn file_type(&self) -> FileType;
+
+    /// All attributes.
+    ///
+    /// # Errors
+    /// What the storage says.
+    fn attrs(&self) -> Result<Attrs, Errno>;
+
+    /// Changes attributes, and the times that change with them.
+    ///
+    /// # Errors
+    /// EPERM unless implemented, EROFS, ENOSPC, EFBIG.
+    fn set_attrs(&self, _set: &SetAttrs) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Opens it; `flags` are open(2)'s, truncation is done by the caller.
+    ///
+    /// # Errors
+    /// ENXIO for what cannot be opened.
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        Err(Errno::ENXIO)
+    }
+
+    /// The entry of a directory.
+    ///
+    /// # Errors
+    /// ENOENT
+    fn lookup(&self, _name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// Whether a cached entry still is what `lookup` would find; for file systems that change by themselves.
+    fn is_current(&self, _name: &[u8], _child: &Arc<dyn Inode>) -> bool {
+        true
+    }
+
+    /// Makes an entry.
+    ///
+    /// # Errors
+    /// EEXIST, EPERM for kinds the file system has not, ENOSPC.
+    fn create(&self, _name: &[u8], _node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Makes a file without a name in a directory's file system (O_TMPFILE).
+    ///
+    /// # Errors
+    /// EOPNOTSUPP
+    fn create_unnamed(&self, _node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Makes an entry for an inode that exists.
+    ///
+    /// # Errors
+    /// EEXIST, EMLINK, EXDEV, EPERM.
+    fn link(&self, _name: &[u8], _target: &Arc<dyn Inode>) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Removes an entry that is no directory.
+    ///
+    /// # Errors
+    /// EPERM, EROFS.
+    fn unlink(&self, _name: &[u8], _child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// ENOTEMPTY, EPERM, EROFS.
+    fn rmdir(&self, _name: &[u8], _child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// Moves an entry to `new_name` of `new_dir`, an inode of the same file system, replacing what is there (which the
+    /// caller found to be replaceable, but for a directory being empty). `flags` are renameat2(2)'s.
+    ///
+    /// # Errors
+    /// ENOTEMPTY, EXDEV, EPERM, EINVAL for flags it has not.
+    fn rename(
+        &self,
+        _name: &[u8],
+        _new_dir: &Arc<dyn Inode>,
+        _new_name: &[u8],
+        _flags: u32,
+    ) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    /// The target of a symbolic link.
+    ///
+    /// # Errors
+    /// EINVAL if it is none.
+    fn readlink(&self) -> Result<Vec<u8>, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Where a magic link leads (`/proc/PID/fd/N`), if it is one.
+    fn magic_link(&self) -> Option<Result<Path, Errno>> {
+        None
+    }
+
+    /// An extended attribute.
+    ///
+    /// # Errors
+    /// ENODATA, EOPNOTSUPP.
+    fn get_xattr(&self, _name: &[u8]) -> Result<Vec<u8>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Sets an extended attribute; `flags` are setxattr(2)'s.
+    ///
+    /// # Errors
+    /// EEXIST, ENODATA, ENOSPC, EOPNOTSUPP.
+    fn set_xattr(&self, _name: &[u8], _value: &[u8], _flags: u32) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Removes an extended attribute.
+    ///
+    /// # Errors
+    /// ENODATA, EOPNOTSUPP.
+    fn remove_xattr(&self, _name: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// The names of all extended attributes.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP
+    fn list_xattr(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// The file system's figures.
+    ///
+    /// # Errors
+    /// ENOSYS unless implemented.
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        Err(Errno::ENOSYS)
+    }
+}
+
+impl dyn Inode {
+    /// The implementation, if it is a `T`.
+    #[must_use]
+    pub fn downcast_ref<T: Inode>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    /// The implementation, if it is a `T`.
+    #[must_use]
+    pub fn downcast<T: Inode>(self: Arc<Self>) -> Option<Arc<T>> {
+        (self as Arc<dyn Any + Send + Sync>).downcast().ok()
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.file_type() == FileType::Directory
+    }
+}

@@ -1,0 +1,26 @@
+//! Names and open files: dentries, mounts, path walk, file descriptions, FD tables.
+//!
+//! A file system implements [`Inode`] for what it stores and [`FileOps`] for what is open; everything that is the same
+//! for all (caching of names, permissions, mounts, the walk, offsets) is here.
+
+pub mod anon;
+pub mod attrs;
+pub mod context;
+pub mod dentry;
+pub mod fd_table;
+pub mod file;
+pub mod inode;
+pub mod mount;
+pub mod ops;
+pub mod perm;
+pub mod walk;
+
+pub use attrs::{Attrs, FileType, NewNode, NodeKind, SetAttrs, TimeSet};
+pub use context::FsContext;
+pub use dentry::{Dentry, SuperBlock};
+pub use fd_table::{Fd, FdTable};
+pub use file::{DirEntry, File, FileOps, Seek};
+pub use inode::Inode;
+pub use mount::{Mount, MountFlags, MountNamespace, Path};
+pub use perm::Access;
+pub use walk::{Last, LookupFlags, Parent, Walk};

@@ -1,0 +1,536 @@
+//! What calls do with names: open, make, link, remove, rename, change attributes. Rules and permissions that are the
+//! same for all file systems are here.
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::misc::NAME_MAX;
+
+use super::attrs::{Attrs, FileType, NewNode, NodeKind, SetAttrs, TimeSet};
+use super::dentry::Dentry;
+use super::file::{File, FileOps};
+use super::mount::{MountFlags, Path};
+use super::perm::{self, Access};
+use super::walk::{Last, LookupFlags, Parent, Walk, writable};
+use crate::creds::{Credentials, Kgid};
+
+/// Who asks, and from where.
+pub struct Request<'a> {
+    /// `/`
+    pub root: Path,
+    /// Where relative paths begin.
+    pub start: Path,
+    /// Whose rights count.
+    pub creds: &'a Credentials,
+    /// Bits that new files do not get.
+    pub umask: u32,
+}
+
+/// The file that an O_PATH descriptor is: nothing can be done with it.
+struct PathOnly;
+
+impl FileOps for PathOnly {}
+
+impl<'a> Request<'a> {
+    /// A walk with these surroundings.
+    #[must_use]
+    pub fn walk(&self, flags: LookupFlags) -> Walk<'a> {
+        Walk::new(&self.root, &self.start, self.creds, flags)
+    }
+
+    fn may(&self, place: &Path, access: Access) -> Result<Attrs, Errno> {
+        let attrs = place.dentry.inode.attrs()?;
+        if access.contains(Access::WRITE)
+            && matches!(attrs.file_type(), FileType::Regular | FileType::Directory | FileType::Symlink)
+        {
+            writable(place)?;
+        }
+        perm::check(&attrs, self.creds, access)?;
+        Ok(attrs)
+    }
+
+    /// Owner and mode of something new in `dir`.
+    fn new_node(&self, dir: &Attrs, kind: NodeKind, mode: u32) -> NewNode {
+        let mut mode = mode & 0o7777 & !self.umask;
+        let mut gid = self.creds.fsgid;
+        if dir.mode & c::S_ISGID != 0 {
+            gid = Kgid(dir.gid);
+            if kind == NodeKind::Directory {
+                mode |= c::S_ISGID;
+            } else if mode & (c::S_ISGID | c::S_IXGRP) == c::S_ISGID | c::S_IXGRP
+                && !self.creds.in_group(gid)
+                && !self.creds.has_cap(c::CAP_FSETID)
+            {
+                mode &= !c::S_ISGID;
+            }
+        }
+        if matches!(kind, NodeKind::Symlink(_)) {
+            mode = 0o777;
+        }
+        NewNode { kind, mode, uid: self.creds.fsuid.0, gid: gid.0 }
+    }
+
+    fn may_create_in(&self, dir: &Path) -> Result<Attrs, Errno> {
+        if dir.dentry.is_deleted() {
+            return Err(Errno::ENOENT);
+        }
+        self.may(dir, Access::WRITE | Access::EXEC)
+    }
+
+    /// open(2), openat2(2). `flags` are O_ flags, checked for form; `how` adds RESOLVE_ restrictions.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open(&self, path: &[u8], flags: u32, mode: u32, how: LookupFlags) -> Result<Arc<File>, Errno> {
+        if flags & c::O_TMPFILE == c::O_TMPFILE {
+            return self.open_unnamed(path, flags, mode, how);
+        }
+        let mut walk_flags = how;
+        walk_flags.set(LookupFlags::FOLLOW, flags & c::O_NOFOLLOW == 0);
+        walk_flags.set(LookupFlags::DIRECTORY, flags & c::O_DIRECTORY != 0);
+        if flags & c::O_CREAT == 0 || flags & c::O_PATH != 0 {
+            let place = self.walk(walk_flags).resolve(path)?;
+            return self.open_place(place, flags, false);
+        }
+        self.open_create(path, flags, mode, walk_flags)
+    }
+
+    fn open_create(
+        &self,
+        path: &[u8],
+        flags: u32,
+        mode: u32,
+        walk_flags: LookupFlags,
+    ) -> Result<Arc<File>, Errno> {
+        let mut walk = self.walk(walk_flags);
+        let mut parent = walk.parent(path)?;
+        let mut hops = 0;
+        loop {
+            let Parent { dir, last, trailing_slash } = parent;
+            let Last::Name(name) = &last else { return Err(Errno::EISDIR) };
+            if trailing_slash {
+                return Err(Errno::EISDIR);
+            }
+            if name.len() > NAME_MAX {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            let attrs = perm_search(&dir, self.creds)?;
+            match walk.finish(dir.clone(), &last, false) {
+                Ok(place)
+                    if place.dentry.inode.file_type() == FileType::Symlink && flags & c::O_EXCL == 0 =>
+                {
+                    if flags & c::O_NOFOLLOW != 0 {
+                        return Err(Errno::ELOOP);
+                    }
+                    // The target may be what has to be made.
+                    hops += 1;
+                    if hops > 40 {
+                        return Err(Errno::ELOOP);
+                    }
+                    match walk.finish(dir.clone(), &last, true) {
+                        Ok(place) => return self.open_place(place, flags, false),
+                        Err(Errno::ENOENT) => {}
+                        Err(e) => return Err(e),
+                    }
+                    let target = place.dentry.inode.readlink()?;
+                    let start =
+                        Request { root: self.root.clone(), start: dir, creds: self.creds, umask: self.umask };
+                    walk = start.walk(walk_flags);
+                    parent = walk.parent(&target)?;
+                }
+                Ok(place) => {
+                    if flags & c::O_EXCL != 0 {
+                        return Err(Errno::EEXIST);
+                    }
+                    if place.dentry.inode.is_dir() {
+                        return Err(Errno::EISDIR);
+                    }
+                    return self.open_place(place, flags, false);
+                }
+                Err(Errno::ENOENT) => {
+                    if flags & c::O_DIRECTORY != 0 {
+                        return Err(Errno::EINVAL);
+                    }
+                    self.may_create_in(&dir)?;
+                    let node = self.new_node(&attrs, NodeKind::Regular, mode);
+                    let mut locked = dir.dentry.lock();
+                    let dentry = match dir.dentry.inode.create(name, &node) {
+                        Ok(inode) => locked.add(name, inode),
+                        Err(Errno::EEXIST) if flags & c::O_EXCL == 0 => {
+                            let dentry = locked.lookup(name)?;
+                            drop(locked);
+                            return self.open_place(Path { mount: dir.mount, dentry }, flags, false);
+                        }
+                        Err(e) => return Err(e),
+                    };
+                    drop(locked);
+                    return self.open_place(Path { mount: dir.mount, dentry }, flags, true);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn open_unnamed(&self, path: &[u8], flags: u32, mode: u32, how: LookupFlags) -> Result<Arc<File>, Errno> {
+        if flags & c::O_ACCMODE == c::O_RDONLY {
+            return Err(Errno::EINVAL);
+        }
+        let dir = self.walk(how | LookupFlags::FOLLOW | LookupFlags::DIRECTORY).resolve(path)?;
+        let attrs = self.may_create_in(&dir)?;
+        let inode = dir.dentry.inode.create_unnamed(&self.new_node(&attrs, NodeKind::Regular, mode))?;
+        let name = format!("#{}", inode.attrs()?.ino);
+        let dentry = Dentry::unattached(Arc::clone(&dir.dentry.sb), Arc::clone(&inode), name.as_bytes());
+        let ops = inode.open(flags)?;
+        Ok(File::new(Path { mount: dir.mount, dentry }, ops, flags))
+    }
+
+    /// Opens what is at a place. `created`: by this very call, so that permissions do not matter.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open_place(&self, place: Path, flags: u32, created: bool) -> Result<Arc<File>, Errno> {
+        let inode = &place.dentry.inode;
+        let kind = inode.file_type();
+        if flags & c::O_PATH != 0 {
+            let flags = flags & (c::O_PATH | c::O_DIRECTORY | c::O_NOFOLLOW);
+            return Ok(File::new(place, Arc::new(PathOnly), flags));
+        }
+        let mode = flags & c::O_ACCMODE;
+        let mut access = match mode {
+            c::O_RDONLY => Access::READ,
+            c::O_WRONLY => Access::WRITE,
+            _ => Access::READ | Access::WRITE,
+        };
+        if flags & c::O_TRUNC != 0 {
+            access |= Access::WRITE;
+        }
+        match kind {
+            FileType::Symlink => return Err(Errno::ELOOP),
+            FileType::Socket => return Err(Errno::ENXIO),
+            FileType::Directory if access.contains(Access::WRITE) => return Err(Errno::EISDIR),
+            FileType::CharDevice | FileType::BlockDevice
+                if place.mount.flags().contains(MountFlags::NODEV) =>
+            {
+                return Err(Errno::EACCES);
+            }
+            _ => {}
+        }
+        if !created {
+            let attrs = self.may(&place, access)?;
+            if flags & c::O_NOATIME != 0 && !perm::is_owner(&attrs, self.creds) {
+                return Err(Errno::EPERM);
+            }
+        }
+        let ops = Arc::clone(inode).open(flags)?;
+        if flags & c::O_TRUNC != 0 && kind == FileType::Regular && !created {
+            self.truncate_inode(&place, 0)?;
+        }
+        Ok(File::new(place, ops, flags))
+    }
+
+    /// Sets the size, and clears set-id bits as a write would.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn truncate_inode(&self, place: &Path, size: u64) -> Result<(), Errno> {
+        let inode = &place.dentry.inode;
+        let attrs = inode.attrs()?;
+        let mode = (attrs.mode & (c::S_ISUID | c::S_ISGID) != 0 && !self.creds.has_cap(c::CAP_FSETID))
+            .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777)
+            .filter(|&m| m != attrs.mode & 0o7777);
+        let set = SetAttrs { size: Some(size), mtime: Some(TimeSet::Now), mode, ..SetAttrs::default() };
+        inode.set_attrs(&set)
+    }
+
+    /// truncate(2).
+    ///
+    /// # Errors
+    /// As truncate(2).
+    pub fn truncate(&self, path: &[u8], size: u64) -> Result<(), Errno> {
+        let place = self.walk(LookupFlags::FOLLOW).resolve(path)?;
+        match place.dentry.inode.file_type() {
+            FileType::Directory => return Err(Errno::EISDIR),
+            FileType::Regular => {}
+            _ => return Err(Errno::EINVAL),
+        }
+        self.may(&place, Access::WRITE)?;
+        self.truncate_inode(&place, size)
+    }
+
+    /// mkdir(2), mknod(2), symlink(2).
+    ///
+    /// # Errors
+    /// As those.
+    pub fn make(&self, path: &[u8], kind: NodeKind, mode: u32) -> Result<Path, Errno> {
+        let Parent { dir, last, trailing_slash } = self.walk(LookupFlags::empty()).parent(path)?;
+        let Last::Name(name) = last else { return Err(Errno::EEXIST) };
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let attrs = perm_search(&dir, self.creds)?;
+        let mut locked = dir.dentry.lock();
+        match locked.lookup(&name) {
+            Ok(_) => return Err(Errno::EEXIST),
+            Err(Errno::ENOENT) if trailing_slash && kind != NodeKind::Directory => return Err(Errno::ENOENT),
+            Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
+        self.may_create_in(&dir)?;
+        if matches!(kind, NodeKind::CharDevice(_) | NodeKind::BlockDevice(_))
+            && !self.creds.has_cap(c::CAP_MKNOD)
+        {
+            return Err(Errno::EPERM);
+        }
+        let inode = dir.dentry.inode.create(&name, &self.new_node(&attrs, kind, mode))?;
+        let dentry = locked.add(&name, inode);
+        drop(locked);
+        Ok(Path { mount: dir.mount, dentry })
+    }
+
+    /// link(2): gives `target` another name.
+    ///
+    /// # Errors
+    /// As link(2).
+    pub fn link(&self, target: &Path, path: &[u8]) -> Result<(), Errno> {
+        let Parent { dir, last, trailing_slash } = self.walk(LookupFlags::empty()).parent(path)?;
+        let Last::Name(name) = last else { return Err(Errno::EEXIST) };
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        perm_search(&dir, self.creds)?;
+        let mut locked = dir.dentry.lock();
+        match locked.lookup(&name) {
+            Ok(_) => return Err(Errno::EEXIST),
+            Err(Errno::ENOENT) if trailing_slash => return Err(Errno::ENOENT),
+            Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
+        if !Arc::ptr_eq(&target.mount, &dir.mount) {
+            return Err(Errno::EXDEV);
+        }
+        if target.dentry.inode.is_dir() {
+            return Err(Errno::EPERM);
+        }
+        self.may_create_in(&dir)?;
+        dir.dentry.inode.link(&name, &target.dentry.inode)?;
+        locked.add(&name, Arc::clone(&target.dentry.inode));
+        Ok(())
+    }
+
+    fn may_remove(&self, dir: &Path, child: &Arc<Dentry>, want_dir: bool) -> Result<(), Errno> {
+        let attrs = self.may(dir, Access::WRITE | Access::EXEC)?;
+        if perm::is_sticky(&attrs, &child.inode.attrs()?, self.creds) {
+            return Err(Errno::EPERM);
+        }
+        match (want_dir, child.inode.is_dir()) {
+            (true, false) => Err(Errno::ENOTDIR),
+            (false, true) => Err(Errno::EISDIR),
+            _ => Ok(()),
+        }
+    }
+
+    /// unlink(2), or with `directory` rmdir(2).
+    ///
+    /// # Errors
+    /// As those.
+    pub fn remove(&self, path: &[u8], directory: bool) -> Result<(), Errno> {
+        let Parent { dir, last, trailing_slash } = self.walk(LookupFlags::empty()).parent(path)?;
+        let name = match last {
+            Last::Name(name) => name,
+            Last::Dot if directory => return Err(Errno::EINVAL),
+            Last::DotDot if directory => return Err(Errno::ENOTEMPTY),
+            Last::Root if directory => return Err(Errno::EBUSY),
+            _ => return Err(Errno::EISDIR),
+        };
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        perm_search(&dir, self.creds)?;
+        let mut locked = dir.dentry.lock();
+        let child = locked.lookup(&name)?;
+        if trailing_slash && !directory {
+            return Err(if child.inode.is_dir() { Errno::EISDIR } else { Errno::ENOTDIR });
+        }
+        self.may_remove(&dir, &child, directory)?;
+        if child.is_mount_point() {
+            return Err(Errno::EBUSY);
+        }
+        if directory {
+            dir.dentry.inode.rmdir(&name, &child.inode)?;
+        } else {
+            dir.dentry.inode.unlink(&name, &child.inode)?;
+        }
+        locked.remove(&name);
+        Ok(())
+    }
+
+    /// renameat2(2). The second request is where the new path begins.
+    ///
+    /// # Errors
+    /// As rename(2).
+    pub fn rename(&self, path: &[u8], to: &Request<'_>, new_path: &[u8], flags: u32) -> Result<(), Errno> {
+        let (no_replace, exchange) = (flags & c::RENAME_NOREPLACE != 0, flags & c::RENAME_EXCHANGE != 0);
+        if flags & !(c::RENAME_NOREPLACE | c::RENAME_EXCHANGE | c::RENAME_WHITEOUT) != 0
+            || (exchange && flags & (c::RENAME_NOREPLACE | c::RENAME_WHITEOUT) != 0)
+        {
+            return Err(Errno::EINVAL);
+        }
+        let from = self.walk(LookupFlags::empty()).parent(path)?;
+        let into = to.walk(LookupFlags::empty()).parent(new_path)?;
+        if !Arc::ptr_eq(&from.dir.mount, &into.dir.mount) {
+            return Err(Errno::EXDEV);
+        }
+        let Last::Name(name) = &from.last else { return Err(Errno::EBUSY) };
+        let Last::Name(new_name) = &into.last else {
+            return Err(if no_replace { Errno::EEXIST } else { Errno::EBUSY });
+        };
+        if name.len() > NAME_MAX || new_name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        perm_search(&from.dir, self.creds)?;
+        perm_search(&into.dir, self.creds)?;
+        let sb = Arc::clone(&from.dir.dentry.sb);
+        let _still = sb.rename_lock.lock();
+        let (mut from_dir, mut into_dir) = Dentry::lock_two(&from.dir.dentry, &into.dir.dentry);
+        let child = from_dir.lookup(name)?;
+        let is_dir = child.inode.is_dir();
+        let existing = match into_dir.as_mut().unwrap_or(&mut from_dir).lookup(new_name) {
+            Ok(existing) => Some(existing),
+            Err(Errno::ENOENT) => None,
+            Err(e) => return Err(e),
+        };
+        if no_replace && existing.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        if exchange && existing.is_none() {
+            return Err(Errno::ENOENT);
+        }
+        let slash_on_file = (from.trailing_slash && !is_dir)
+            || (into.trailing_slash
+                && if exchange { existing.as_ref().is_some_and(|e| !e.inode.is_dir()) } else { !is_dir });
+        if slash_on_file {
+            return Err(Errno::ENOTDIR);
+        }
+        if is_dir && child.is_ancestor_of(&into.dir.dentry) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(existing) = &existing {
+            if existing.is_ancestor_of(&from.dir.dentry) && existing.inode.is_dir() {
+                return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
+            }
+            if Arc::ptr_eq(&existing.inode, &child.inode) {
+                return Ok(());
+            }
+        }
+        self.may_remove(&from.dir, &child, is_dir)?;
+        match &existing {
+            None => {
+                self.may_create_in(&into.dir)?;
+            }
+            Some(existing) => {
+                self.may_remove(&into.dir, existing, if exchange { existing.inode.is_dir() } else { is_dir })?
+            }
+        }
+        // A directory that gets another parent has its `..` changed.
+        if is_dir && into_dir.is_some() {
+            perm::check(&child.inode.attrs()?, self.creds, Access::WRITE)?;
+        }
+        if child.is_mount_point() || existing.as_ref().is_some_and(|e| e.is_mount_point()) {
+            return Err(Errno::EBUSY);
+        }
+        from.dir.dentry.inode.rename(name, &into.dir.dentry.inode, new_name, flags)?;
+        if exchange {
+            from_dir.exchanged(name, into_dir.as_mut(), new_name);
+        } else {
+            from_dir.moved(name, into_dir.as_mut(), new_name);
+        }
+        Ok(())
+    }
+
+    /// chmod(2).
+    ///
+    /// # Errors
+    /// EPERM, EROFS.
+    pub fn chmod(&self, place: &Path, mode: u32) -> Result<(), Errno> {
+        writable(place)?;
+        let attrs = place.dentry.inode.attrs()?;
+        if !perm::is_owner(&attrs, self.creds) {
+            return Err(Errno::EPERM);
+        }
+        let mut mode = mode & 0o7777;
+        if !self.creds.in_group(Kgid(attrs.gid)) && !self.creds.has_cap(c::CAP_FSETID) {
+            mode &= !c::S_ISGID;
+        }
+        place.dentry.inode.set_attrs(&SetAttrs { mode: Some(mode), ..SetAttrs::default() })
+    }
+
+    /// chown(2). `None` leaves an id as it is.
+    ///
+    /// # Errors
+    /// EPERM, EROFS.
+    pub fn chown(&self, place: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+        writable(place)?;
+        let attrs = place.dentry.inode.attrs()?;
+        let owns = self.creds.fsuid.0 == attrs.uid;
+        let may_uid = uid.is_none_or(|u| (owns && u == attrs.uid) || self.creds.has_cap(c::CAP_CHOWN));
+        let may_gid = gid.is_none_or(|g| {
+            (owns && (g == attrs.gid || self.creds.in_group(Kgid(g)))) || self.creds.has_cap(c::CAP_CHOWN)
+        });
+        if !may_uid || !may_gid {
+            return Err(Errno::EPERM);
+        }
+        let mode = (attrs.file_type() != FileType::Directory && attrs.mode & (c::S_ISUID | c::S_ISGID) != 0)
+            .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777);
+        place.dentry.inode.set_attrs(&SetAttrs { uid, gid, mode, ..SetAttrs::default() })
+    }
+
+    /// utimensat(2). `None` leaves a time as it is (UTIME_OMIT).
+    ///
+    /// # Errors
+    /// EPERM, EACCES, EROFS.
+    pub fn set_times(
+        &self,
+        place: &Path,
+        atime: Option<TimeSet>,
+        mtime: Option<TimeSet>,
+    ) -> Result<(), Errno> {
+        if atime.is_none() && mtime.is_none() {
+            return Ok(());
+        }
+        writable(place)?;
+        let attrs = place.dentry.inode.attrs()?;
+        if !perm::is_owner(&attrs, self.creds) {
+            if atime != Some(TimeSet::Now) || mtime != Some(TimeSet::Now) {
+                return Err(Errno::EPERM);
+            }
+            perm::check(&attrs, self.creds, Access::WRITE)?;
+        }
+        place.dentry.inode.set_attrs(&SetAttrs { atime, mtime, ..SetAttrs::default() })
+    }
+
+    /// access(2), with the credentials given.
+    ///
+    /// # Errors
+    /// EACCES, EROFS.
+    pub fn access(&self, place: &Path, access: Access) -> Result<(), Errno> {
+        let attrs = self.may(place, access)?;
+        if access.contains(Access::EXEC)
+            && attrs.file_type() == FileType::Regular
+            && place.mount.flags().contains(MountFlags::NOEXEC)
+        {
+            return Err(Errno::EACCES);
+        }
+        Ok(())
+    }
+}
+
+/// Search permission on a directory; returns its attributes.
+fn perm_search(dir: &Path, creds: &Credentials) -> Result<Attrs, Errno> {
+    let attrs = dir.dentry.inode.attrs()?;
+    if attrs.file_type() != FileType::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    perm::check(&attrs, creds, Access::EXEC)?;
+    Ok(attrs)
+}
