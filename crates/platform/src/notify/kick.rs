@@ -1,7 +1,7 @@
 //! Stopping a guest thread from outside, and ending one that does not obey.
 #![expect(unsafe_code, reason = "rustix has no tgkill for other processes")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -28,28 +28,57 @@ pub(crate) struct KickState {
     /// The sentry waits for its next event.
     pub(crate) running: AtomicBool,
     /// A kick has been sent and has not been seen to arrive.
-    pub(crate) kicked: AtomicBool,
+    kicked: AtomicBool,
+    /// How often it has stopped because of a kick.
+    obeyed: AtomicU64,
+    /// The watchdog has it on its list.
+    watched: AtomicBool,
     /// It has ended.
     pub(crate) gone: AtomicBool,
 }
 
 impl KickState {
-    /// Sends the signal, unless one is under way.
+    /// Of a thread that has just been made.
+    pub(crate) fn new(stub: &Arc<Stub>, tid: i32) -> Arc<Self> {
+        Arc::new(Self {
+            stub: Arc::clone(stub),
+            tid,
+            running: AtomicBool::new(false),
+            kicked: AtomicBool::new(false),
+            obeyed: AtomicU64::new(0),
+            watched: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        })
+    }
+
+    /// Sends the signal, whatever is under way.
     pub(crate) fn send(self: &Arc<Self>) {
-        if self.gone.load(Ordering::SeqCst) || self.kicked.swap(true, Ordering::SeqCst) {
-            return;
-        }
+        self.kicked.store(true, Ordering::SeqCst);
+        self.signal();
+    }
+
+    /// It has stopped because of a kick.
+    pub(crate) fn arrived(&self) {
+        self.obeyed.fetch_add(1, Ordering::SeqCst);
+        self.kicked.store(false, Ordering::SeqCst);
+    }
+
+    fn signal(self: &Arc<Self>) {
         // The PID cannot have been reused while the stub is held, and a reused thread id is another thread of the same
         // stub, for which a stray kick is harmless.
         // SAFETY: no pointers.
         unsafe { libc::syscall(libc::SYS_tgkill, self.stub.pid, self.tid, KICK_SIGNAL) };
-        self.stub.shared.watchdog.watch(self);
+        if !self.watched.swap(true, Ordering::SeqCst) {
+            self.stub.shared.watchdog.watch(self);
+        }
     }
 }
 
 impl Kicker for Arc<KickState> {
     fn kick(&self) {
-        self.send();
+        if !self.gone.load(Ordering::SeqCst) && !self.kicked.swap(true, Ordering::SeqCst) {
+            self.signal();
+        }
     }
 }
 
@@ -77,13 +106,15 @@ struct Watched {
     thread: Weak<KickState>,
     /// CPU time when it was first seen running after the kick.
     since: Option<Duration>,
+    /// Count of obeyed kicks at the last look.
+    obeyed: u64,
     ticks: u32,
 }
 
 impl Watchdog {
     fn watch(&self, thread: &Arc<KickState>) {
         let mut state = self.inner.state.lock();
-        state.watched.push(Watched { thread: Arc::downgrade(thread), since: None, ticks: 0 });
+        state.watched.push(Watched { thread: Arc::downgrade(thread), since: None, obeyed: 0, ticks: 0 });
         if !state.started {
             let inner = Arc::clone(&self.inner);
             state.started = thread::Builder::new()
@@ -134,10 +165,18 @@ impl Watched {
     /// Looks at one thread; gives it back if it is still to be watched.
     fn look(mut self) -> Option<Self> {
         let thread = self.thread.upgrade()?;
-        if thread.gone.load(Ordering::SeqCst) || !thread.kicked.load(Ordering::SeqCst) {
+        if thread.gone.load(Ordering::SeqCst) {
             return None;
         }
-        if !thread.running.load(Ordering::SeqCst) {
+        if !thread.kicked.load(Ordering::SeqCst) {
+            thread.watched.store(false, Ordering::SeqCst);
+            // A kick between the two has seen it still set.
+            let again = thread.kicked.load(Ordering::SeqCst) && !thread.watched.swap(true, Ordering::SeqCst);
+            return again.then_some(self);
+        }
+        let obeyed = thread.obeyed.load(Ordering::SeqCst);
+        if obeyed != self.obeyed || !thread.running.load(Ordering::SeqCst) {
+            self.obeyed = obeyed;
             self.since = None;
             self.ticks = 0;
             return Some(self);

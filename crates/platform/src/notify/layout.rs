@@ -43,8 +43,12 @@ pub(crate) const RESUME_BASES: u64 = 1;
 /// Answer to a stopped thread: exit.
 pub(crate) const RESUME_EXIT: u64 = 2;
 
-/// Pseudo number of an operation: compare and exchange a guest word.
-pub(crate) const OP_CAS: u64 = 0x1000;
+/// Pseudo number of an operation: update a guest word atomically.
+pub(crate) const OP_ATOMIC: u64 = 0x1000;
+/// Where the word's old value is put. Guests can write it: it is guest data as much as the word itself.
+pub(crate) const ATOMIC_RESULT: u64 = SCRATCH + 512;
+/// Attempts at an atomic update, each of which a guest thread can spoil.
+pub(crate) const ATOMIC_ATTEMPTS: u32 = 100_000;
 /// An operation's kind: nothing special.
 pub(crate) const KIND_PLAIN: u64 = 0;
 /// An operation's kind: clone(2) makes a process that becomes a stub.

@@ -143,7 +143,7 @@ pub(crate) fn write_from_shared(pid: i32, addr: u64, local: crate::SharedSlice<'
 
 /// Reads an aligned word. The host copies aligned 8 bytes in one piece, but 4 bytes sometimes byte by byte.
 pub(crate) fn load_u32(pid: i32, addr: u64) -> Result<u32, Errno> {
-    if addr % 4 != 0 {
+    if !addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     let mut both = 0u64;
@@ -153,5 +153,5 @@ pub(crate) fn load_u32(pid: i32, addr: u64) -> Result<u32, Errno> {
     if n < 8 {
         return Err(Errno::EFAULT);
     }
-    Ok(if addr % 8 == 0 { both as u32 } else { (both >> 32) as u32 })
+    Ok(if addr.is_multiple_of(8) { both as u32 } else { (both >> 32) as u32 })
 }

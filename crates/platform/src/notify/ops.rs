@@ -6,9 +6,9 @@ use std::os::fd::BorrowedFd;
 use stockade_abi::Errno;
 
 use super::channel::Op;
+use super::layout as l;
 use super::process::Stub;
-use super::{layout as l, memory};
-use crate::{Advice, Backing, Layout, MemoryOp, Prot};
+use crate::{Advice, AtomicOp, Backing, Layout, MemoryOp, Prot};
 
 /// Carries out changes, as many at a time as a batch takes.
 pub(crate) fn apply(stub: &Stub, changes: &[MemoryOp<'_>]) -> Result<(), (usize, Errno)> {
@@ -40,7 +40,7 @@ pub(crate) fn apply(stub: &Stub, changes: &[MemoryOp<'_>]) -> Result<(), (usize,
 
 /// Length of a range that a guest may have.
 fn check(layout: &Layout, range: &Range<u64>) -> Result<u64, Errno> {
-    let aligned = range.start % l::PAGE == 0 && range.end % l::PAGE == 0;
+    let aligned = range.start.is_multiple_of(l::PAGE) && range.end.is_multiple_of(l::PAGE);
     let inside =
         range.start < range.end && range.start >= layout.usable.start && range.end <= layout.usable.end;
     let free = layout.reserved.iter().all(|r| range.end <= r.start || range.start >= r.end);
@@ -123,6 +123,31 @@ fn host_advice(advice: Advice) -> u64 {
     advice as u64
 }
 
+/// An atomic update by the helper's own instructions.
+pub(crate) fn atomic(stub: &Stub, addr: u64, op: AtomicOp) -> Result<u32, Errno> {
+    if !addr.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    if addr >= stub.shared.layout.usable.end {
+        return Err(Errno::EFAULT);
+    }
+    // What to and, xor and add; or what to compare with.
+    let (and, xor, add, expected) = match op {
+        AtomicOp::Set(v) => (0, v, 0, None),
+        AtomicOp::Add(v) => (!0, 0, v, None),
+        AtomicOp::Or(v) => (!v, v, 0, None),
+        AtomicOp::AndNot(v) => (!v, 0, 0, None),
+        AtomicOp::Xor(v) => (!0, v, 0, None),
+        AtomicOp::CompareExchange(expected, v) => (0, v, 0, Some(expected)),
+    };
+    let [and, xor, add] = [and, xor, add].map(u64::from);
+    let args = [addr, and, xor, add, expected.unwrap_or(0).into(), expected.is_some().into()];
+    let op = Op { nr: l::OP_ATOMIC, args, kind: l::KIND_PLAIN };
+    let mut old = [0; 4];
+    stub.run_and_read(op, l::ATOMIC_RESULT, &mut old)?;
+    Ok(u32::from_ne_bytes(old))
+}
+
 /// mincore(2) by the helper, into memory that guests can write: what it says is told to a guest only.
 pub(crate) fn resident(stub: &Stub, range: Range<u64>) -> Result<Vec<u8>, Errno> {
     let pages = check(&stub.shared.layout, &range)? / l::PAGE;
@@ -133,12 +158,7 @@ pub(crate) fn resident(stub: &Stub, range: Range<u64>) -> Result<Vec<u8>, Errno>
         let n = left.min(l::PAGE);
         let op = Op::call(libc::SYS_mincore, [at, n * l::PAGE, l::RESIDENT, 0, 0, 0]);
         let mut bytes = vec![0; n as usize];
-        let mut channel = stub.channel.lock();
-        let result = channel.run(&[op], &[]).map_err(|(_, e)| e);
-        let read = memory::read_any(stub.pid, l::RESIDENT, &mut bytes);
-        drop(channel);
-        result.map_err(|e| stub.failed(e))?;
-        read?;
+        stub.run_and_read(op, l::RESIDENT, &mut bytes)?;
         found.extend(bytes.into_iter().map(|b| b & 1));
         at += n * l::PAGE;
         left -= n;

@@ -11,7 +11,7 @@ use super::channel::{Channel, Op, hello, pair, pass_identity};
 use super::control::ControlMemory;
 use super::slots::Slots;
 use super::zygote::fork_op;
-use super::{Shared, filter};
+use super::{Shared, filter, memory};
 
 /// A stub. Its PID stays taken, and its descriptor open, until this is dropped and the zygote has reaped it: so the PID
 /// never names another process while it is in use here.
@@ -66,6 +66,13 @@ impl Stub {
     pub(crate) fn run(&self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), (usize, Errno)> {
         let result = self.channel.lock().run(ops, fds);
         result.map_err(|(i, e)| (i, self.failed(e)))
+    }
+
+    /// Carries out an operation that leaves something in the scratch memory, and reads that: guest data.
+    pub(crate) fn run_and_read(&self, op: Op, at: u64, result: &mut [u8]) -> Result<(), Errno> {
+        let mut channel = self.channel.lock();
+        channel.run(&[op], &[]).map_err(|(_, e)| self.failed(e))?;
+        memory::read_any(self.pid, at, result).map(drop)
     }
 
     /// Looks at a helper's failure: one that means that it cannot be relied on kills the stub.

@@ -6,15 +6,11 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::channel::Op;
 use super::ops;
 use super::process::Stub;
 use super::thread::Thread;
 use super::{layout as l, memory, procfs};
 use crate::{AddressSpace, AtomicOp, GuestThread, MemoryOp, SharedSlice};
-
-/// Attempts at an atomic update, each of which another thread can spoil.
-const ATTEMPTS: u32 = 64;
 
 /// The handle that the kernel holds; the stub ends with it.
 pub(crate) struct Space(pub(crate) Arc<Stub>);
@@ -22,16 +18,6 @@ pub(crate) struct Space(pub(crate) Arc<Stub>);
 impl Space {
     fn pid(&self) -> i32 {
         self.0.pid
-    }
-
-    /// Compares and exchanges by the helper's own instruction: whether it did.
-    fn cas(&self, addr: u64, old: u32, new: u32) -> Result<bool, Errno> {
-        let op = Op { nr: l::OP_CAS, args: [addr, old.into(), new.into(), 0, 0, 0], kind: l::KIND_PLAIN };
-        match self.0.run(&[op], &[]) {
-            Ok(()) => Ok(true),
-            Err((_, Errno::EAGAIN)) => Ok(false),
-            Err((_, e)) => Err(e),
-        }
     }
 }
 
@@ -77,22 +63,7 @@ impl AddressSpace for Space {
     }
 
     fn atomic_u32(&self, addr: u64, op: AtomicOp) -> Result<u32, Errno> {
-        for _ in 0..ATTEMPTS {
-            let old = self.load_u32(addr)?;
-            let new = match op {
-                AtomicOp::Set(v) => v,
-                AtomicOp::Add(v) => old.wrapping_add(v),
-                AtomicOp::Or(v) => old | v,
-                AtomicOp::AndNot(v) => old & !v,
-                AtomicOp::Xor(v) => old ^ v,
-                AtomicOp::CompareExchange(expected, _) if old != expected => return Ok(old),
-                AtomicOp::CompareExchange(_, v) => v,
-            };
-            if self.cas(addr, old, new)? {
-                return Ok(old);
-            }
-        }
-        Err(Errno::EAGAIN)
+        ops::atomic(&self.0, addr, op)
     }
 
     fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno> {

@@ -57,7 +57,7 @@ stockade_stub_helper:
     mov r10, [rbx + 32]
     mov r8, [rbx + 40]
     mov r9, [rbx + 48]
-    cmp rax, {op_cas}
+    cmp rax, {op_atomic}
     je 40f
     syscall
     cmp rax, -4095
@@ -76,11 +76,28 @@ stockade_stub_helper:
     inc r13d
     jmp 30b
 
-40: # Compare and exchange: rdi address, rsi expected, rdx new. A fault comes back by way of the signal handler.
-    mov eax, esi
-    lock cmpxchg [rdi], edx
-    je 35b
+40: # An atomic update: rdi address; esi, edx, r10d what to and, xor and add; or, if r9d is set, r8d to compare with and
+    # edx to store. The old value goes to the scratch page. A fault comes back by way of the signal handler.
+    test r9d, r9d
+    jnz 42f
+    mov r11d, {attempts}
+    mov eax, [rdi]
+41: mov ecx, eax
+    and ecx, esi
+    xor ecx, edx
+    add ecx, r10d
+    lock cmpxchg [rdi], ecx
+    je 43f
+    pause
+    dec r11d
+    jnz 41b
     mov eax, -{eagain}
+    jmp 45f
+42: mov eax, r8d
+    lock cmpxchg [rdi], edx
+43: mov [r15 + {atomic_result}], eax
+    jmp 35b
+
 45: # Failed: the length of the answer says which one and why.
     neg eax
     shl r13d, {reply_shift}
@@ -172,7 +189,7 @@ stockade_stub_helper:
     syscall
     ud2
 
-95: # A fault of the helper's own, during compare and exchange: unblock the signal again and say so.
+95: # A fault of the helper's own, during an atomic update: unblock the signal again and say so.
     xor esp, esp
     mov edi, 2                      # SIG_SETMASK
     lea rsi, [rbp + {mask}]

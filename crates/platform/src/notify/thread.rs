@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stockade_abi::Errno;
@@ -79,13 +79,7 @@ impl Thread {
         let tid = first.pid as i32;
         // It was born on our CPU, like the helper; from here on it may run anywhere.
         set_affinity(tid, None);
-        let kick = Arc::new(KickState {
-            stub: Arc::clone(stub),
-            tid,
-            running: AtomicBool::new(false),
-            kicked: AtomicBool::new(false),
-            gone: AtomicBool::new(false),
-        });
+        let kick = KickState::new(stub, tid);
         Ok(Self {
             stub: Arc::clone(stub),
             listener,
@@ -101,7 +95,9 @@ impl Thread {
         })
     }
 
+    /// A thread does not end by itself: its whole process has been killed, by whomever.
     fn die(&mut self) -> Event {
+        self.stub.kill();
         self.ended();
         Event::Died
     }
@@ -153,7 +149,7 @@ impl Thread {
         let regs = &self.context.regs;
         let cause = match signo {
             super::KICK_SIGNAL => {
-                self.kick.kicked.store(false, Ordering::SeqCst);
+                self.kick.arrived();
                 StopCause::Kick
             }
             // Sent by somebody on the host: not the guest's business, but it has stopped.

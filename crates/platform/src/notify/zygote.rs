@@ -254,8 +254,6 @@ fn clear_memory(
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE) as u64;
     for (begin, len) in [(l::HELPER_STACK, l::SLOT_SIZE), (l::SLOTS, l::SLOTS_END - l::SLOTS)] {
         ops.push(call(libc::SYS_mmap, &[begin, len, 3, flags, u64::MAX, 0]));
-        // A touched slot must cost one page, not a huge one.
-        ops.push(call(libc::SYS_madvise, &[begin, len, libc::MADV_NOHUGEPAGE as u64]));
     }
     // Nothing on these survives a fork: children start with pages of zeros instead of copies.
     for (begin, len) in [(l::SCRATCH, l::SCRATCH_SIZE), (l::SLOTS, l::SLOTS_END - l::SLOTS)] {
@@ -265,6 +263,9 @@ fn clear_memory(
     let stack = channel.put(0, stack.as_bytes()).step("writing to a control page")?;
     ops.push(call(libc::SYS_sigaltstack, &[stack, 0]));
     run(channel, "clearing the stubs' memory", &ops)?;
+    // A touched slot must cost one page, not a huge one. A host without huge pages refuses.
+    let small = call(libc::SYS_madvise, &[l::SLOTS, l::SLOTS_END - l::SLOTS, libc::MADV_NOHUGEPAGE as u64]);
+    let _ = channel.run(&[small], &[]);
     Ok((reserved, image))
 }
 

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
+mod events;
+mod memory;
+mod perf;
+mod state;
 mod thin;
