@@ -286,8 +286,9 @@ impl GuestThread for Thread {
             _ => {}
         }
         match self.receive() {
-            Some(n) => self.decode(&n),
-            None => self.die(),
+            // What it did before it was killed is of no interest any more.
+            Some(n) if !self.stub.is_killed() => self.decode(&n),
+            _ => self.die(),
         }
     }
 
