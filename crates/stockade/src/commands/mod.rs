@@ -1,0 +1,70 @@
+//! One file per command, and the way from `main` to them.
+
+mod do_;
+mod version;
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Failure, OWN_ERROR};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Parses the arguments of this process and runs what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => {
+            // A reader that went away is no reason to fail.
+            drop(error.print());
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ if means_do(&arguments) => OWN_ERROR.into(),
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    let (result, failed) = match cli.command {
+        Command::Do(args) => (do_::run(*args, cli.state_dir.as_deref()), ExitCode::from(OWN_ERROR)),
+        Command::Version(args) => (version::run(&args), ExitCode::FAILURE),
+    };
+    result.unwrap_or_else(|failure| {
+        report(&failure);
+        failed
+    })
+}
+
+/// Says on standard error what went wrong.
+fn report(failure: &Failure) {
+    drop(writeln!(std::io::stderr(), "stockade: {failure}"));
+}
+
+/// Prints to standard output; a reader that went away is no error.
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("standard output: {}", crate::failure::reason(&e)), ""))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Whether the command of these arguments, which did not parse, is `do`.
+fn means_do(arguments: &[OsString]) -> bool {
+    let mut rest = arguments.iter().skip(1).map(OsString::as_os_str);
+    while let Some(argument) = rest.next() {
+        if argument == OsStr::new("--state-dir") {
+            rest.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"-") {
+            return argument == OsStr::new("do");
+        }
+    }
+    false
+}

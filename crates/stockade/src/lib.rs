@@ -1,0 +1,10 @@
+//! Stockade's command line as a library: what a sandbox is described by ([`config`]), how options become that description
+//! ([`cli`], [`parse`], [`plan`]), and what runs beside a sandbox.
+
+pub mod caller;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod failure;
+pub mod parse;
+pub mod plan;

@@ -1,0 +1,40 @@
+//! The values of options: sizes, durations, volumes, variables, names. Each parser is a plain function that says what is
+//! wrong and what would be right.
+
+mod cpus;
+mod duration;
+mod env;
+mod ids;
+mod name;
+mod overlay;
+mod size;
+mod strace;
+mod volume;
+
+pub use cpus::cpus;
+pub use duration::duration;
+pub use env::{EnvArg, env};
+pub use ids::id_number;
+pub use name::{hostname, sandbox_id};
+pub use overlay::{OverlayArg, overlay};
+pub use size::{format_size, size};
+pub use strace::strace_calls;
+pub use volume::{VolumeArg, volume};
+
+/// Splits a decimal number such as `1.5` from what follows it: (thousand-millionths, rest).
+///
+/// `None` when there is no number at the start, or more than nine decimals, or it is beyond 10^18.
+fn decimal(text: &str) -> Option<(u128, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 9 || whole.len() > 18 {
+        return None;
+    }
+    let nano: u128 = format!("{fraction:0<9}").parse().ok()?;
+    Some((whole.parse::<u128>().ok()? * NANO + nano, rest))
+}
+
+/// What [`decimal`] counts one as.
+const NANO: u128 = 1_000_000_000;

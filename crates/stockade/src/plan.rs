@@ -1,0 +1,118 @@
+//! From options to a [`SandboxConfig`]: defaults filled in, paths looked up on the host, contradictions refused.
+
+mod environment;
+mod files;
+mod paths;
+
+use crate::caller::Caller;
+use crate::cli::DoArgs;
+use crate::config::{Limits, LogConfig, LogLevel, OverlayConfig, ProcessConfig, SandboxConfig, StraceConfig};
+use crate::failure::Failure;
+use crate::parse::format_size;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `stockade do` is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The sandbox.
+    pub sandbox: SandboxConfig,
+    /// How long the program may run.
+    pub timeout: Option<Duration>,
+    /// Whether warnings are left out.
+    pub quiet: bool,
+}
+
+/// Makes the plan. Its one effect on the host: the overlay directory is created.
+///
+/// # Errors
+/// What is wrong with which option, and what to do.
+pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
+    let limits = limits(&args, caller)?;
+    let log = LogConfig {
+        level: args.log_level.unwrap_or(match (&args.log, args.quiet) {
+            (Some(_), _) => LogLevel::Info,
+            (None, true) => LogLevel::Error,
+            (None, false) => LogLevel::Warn,
+        }),
+        file: args.log.as_deref().map(|file| files::log_file(&caller.cwd.join(file))).transpose()?,
+        format: args.log_format,
+    };
+    let id = match args.id {
+        Some(id) => id,
+        None => made_up_id()?,
+    };
+    let env = environment::environment(&args.env, args.clear_env, args.cwd.as_deref(), caller)?;
+    let (root, volumes) = files::files(args.root.as_deref(), &args.volume, &args.overlay, &caller.cwd)?;
+    let (uid, gid) = (args.uid.unwrap_or(caller.uid), args.gid.unwrap_or(caller.gid));
+    let same_identity = (uid, gid) == (caller.uid, caller.gid);
+    let process = ProcessConfig {
+        argv: args.command,
+        env,
+        cwd: args.cwd.map_or_else(|| caller.cwd.clone(), |cwd| caller.cwd.join(cwd)),
+        uid,
+        gid,
+        groups: if same_identity { caller.groups.clone() } else { Vec::new() },
+        umask: caller.umask,
+        nice: caller.nice,
+        rlimits: caller.rlimits.clone(),
+        blocked_signals: caller.blocked_signals,
+        ignored_signals: caller.ignored_signals,
+    };
+    let sandbox = SandboxConfig {
+        id,
+        hostname: args.hostname.unwrap_or_else(|| caller.hostname.clone()),
+        limits: Limits { disk: args.disk.unwrap_or_else(|| default_disk(&root.overlay, &limits)), ..limits },
+        root,
+        volumes,
+        process,
+        strace: match args.strace {
+            None => StraceConfig::Off,
+            Some(None) => StraceConfig::All,
+            Some(Some(calls)) => StraceConfig::Calls(calls.0),
+        },
+        log,
+    };
+    Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet })
+}
+
+fn limits(args: &DoArgs, caller: &Caller) -> Result<Limits, Failure> {
+    let memory = args.memory.unwrap_or_else(|| (caller.memory / 2).max(Limits::LEAST_MEMORY));
+    if memory < Limits::LEAST_MEMORY {
+        return Err(Failure::new(
+            format!("--memory: {} is too little for a sandbox", format_size(memory)),
+            format!("give it at least {}", format_size(Limits::LEAST_MEMORY)),
+        ));
+    }
+    Ok(Limits {
+        memory,
+        tasks: args.pids.unwrap_or(Limits::DEFAULT_TASKS),
+        descriptors: args.descriptors.unwrap_or(Limits::DEFAULT_DESCRIPTORS),
+        disk: args.disk.unwrap_or(Limits::DEFAULT_DISK),
+        cpus: args.cpus,
+    })
+}
+
+/// An overlay in memory shares the memory limit, so that a full disk is met (ENOSPC) before the end of memory is.
+fn default_disk(overlay: &OverlayConfig, limits: &Limits) -> u64 {
+    match overlay {
+        OverlayConfig::Dir(_) => Limits::DEFAULT_DISK,
+        OverlayConfig::Memory | OverlayConfig::None => limits.memory / 2,
+    }
+}
+
+fn made_up_id() -> Result<String, Failure> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
+        Failure::new(format!("cannot make up a name for the sandbox: {e}"), "name it with --id")
+    })?;
+    Ok(format!("do-{:08x}", u32::from_ne_bytes(bytes)))
+}
+
+/// A path as messages show it.
+fn shown(path: impl Into<PathBuf>) -> String {
+    path.into().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;
