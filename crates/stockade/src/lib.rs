@@ -6,5 +6,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod failure;
+pub mod front;
 pub mod parse;
 pub mod plan;

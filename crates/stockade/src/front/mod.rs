@@ -1,0 +1,17 @@
+//! The front: the caller's own, unconfined process while a sandbox runs. It forwards signals, keeps the time, puts the
+//! terminal back and turns the end of the program into an exit status. It has one thread, so that a sentry can be forked
+//! from it.
+//!
+//! In order: [`Signals::block`], [`Terminal::save`], start the sandbox, [`watch`], [`Ending::report`].
+
+mod ending;
+mod protocol;
+mod signals;
+mod terminal;
+mod watch;
+
+pub use ending::{Ending, TIMED_OUT};
+pub use protocol::{Event, Forwarded, Outcome, Request};
+pub use signals::Signals;
+pub use terminal::Terminal;
+pub use watch::{GRACE, Sandbox, watch};
