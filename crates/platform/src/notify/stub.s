@@ -88,7 +88,6 @@ stockade_stub_helper:
     add ecx, r10d
     lock cmpxchg [rdi], ecx
     je 43f
-    pause
     dec r11d
     jnz 41b
     mov eax, -{eagain}
