@@ -13,6 +13,7 @@ mod listener;
 mod memory;
 mod ops;
 mod options;
+mod probe;
 mod process;
 mod procfs;
 mod reaper;
@@ -65,9 +66,22 @@ impl Notify {
     /// # Errors
     /// Which step failed, and what the host said.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let image = image::create(&[]).step("making the stub's code")?;
+        let shared = Shared::start(&options, &[])?;
+        if !probe::filtered() {
+            return Ok(Self(shared));
+        }
+        let trapped =
+            probe::answered_by_others(|| shared.new_space()).step("probing an inherited seccomp filter")?;
+        drop(shared);
+        Ok(Self(Shared::start(&options, &trapped)?))
+    }
+}
+
+impl Shared {
+    fn start(options: &Options, also_trapped: &[u32]) -> Result<Arc<Self>, StartError> {
+        let image = image::create(also_trapped).step("making the stub's code")?;
         let control = ControlMemory::new().step("making the control memory")?;
-        let zygote = zygote::start(&options, &control, &image)?;
+        let zygote = zygote::start(options, &control, &image)?;
         let xstate = xstate::detect();
         let layout = Layout {
             usable: layout::GUEST_BEGIN..layout::STUB_BEGIN,
@@ -76,7 +90,7 @@ impl Notify {
             xsave_size: xstate.size,
             xfeatures: xstate.features,
         };
-        Ok(Self(Arc::new(Shared {
+        Ok(Arc::new(Self {
             layout,
             xstate,
             control,
@@ -84,8 +98,14 @@ impl Notify {
             zygote_pid: zygote.pid,
             reaper: Reaper::default(),
             watchdog: kick::Watchdog::default(),
-            proc: options.proc,
-        })))
+            proc: rustix::io::fcntl_dupfd_cloexec(&options.proc, 0).step("duplicating a descriptor")?,
+        }))
+    }
+
+    fn new_space(self: &Arc<Self>) -> Result<Space, Errno> {
+        let dead = self.reaper.dead();
+        let (ops, fds) = reap_ops(&dead, 3);
+        Ok(Space(Stub::fork_from(self, &self.zygote, filter::ZYGOTE_FORK_FLAGS, &ops, &fds)?))
     }
 }
 
@@ -95,10 +115,7 @@ impl Platform for Notify {
     }
 
     fn new_address_space(&self) -> Result<Arc<dyn AddressSpace>, Errno> {
-        let dead = self.0.reaper.dead();
-        let (ops, fds) = reap_ops(&dead, 3);
-        let stub = Stub::fork_from(&self.0, &self.0.zygote, filter::ZYGOTE_FORK_FLAGS, &ops, &fds)?;
-        Ok(Arc::new(Space(stub)))
+        Ok(Arc::new(self.0.new_space()?))
     }
 }
 

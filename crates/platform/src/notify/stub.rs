@@ -29,6 +29,7 @@ global_asm!(
     listener_flags = const super::filter::LISTENER_FLAGS,
     msg_nosignal = const libc::MSG_NOSIGNAL,
     eagain = const libc::EAGAIN,
+    eintr = const libc::EINTR,
     ebadf = const libc::EBADF,
     efault = const libc::EFAULT,
     nr_recvmsg = const libc::SYS_recvmsg,

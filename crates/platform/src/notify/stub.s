@@ -40,9 +40,12 @@ stockade_stub_helper:
     xor edx, edx
     mov eax, {nr_recvmsg}
     syscall
-    test eax, eax
-    js 20b
-    jz 90f                          # the sentry is gone
+    cmp eax, 1
+    je 21f
+    cmp eax, -{eintr}
+    je 20b
+    jmp 90f                         # the sentry is gone, or a guest has spoilt the header
+21:
 
     mov r12d, [r14]
     lea rbx, [r14 + {ops}]

@@ -73,12 +73,14 @@ pub(crate) fn start(
         launch(flags, image, memory, &theirs).step("making the stubs' namespaces (user_namespaces(7))")?;
     drop(theirs);
     let mut channel = Channel::new(ours, page, pid);
+    // First of all, nothing of ours may be left in it: then others may look at it.
+    let (reserved, host_vdso) = clear_memory(&mut channel, &vdso)?;
+    run(&mut channel, "making the stubs' memory accessible", &[dumpable()])?;
     if let Some((uid, gid)) = options.stub_ids {
         map_ids(&options.proc, pid, uid, gid).step("mapping the stubs' user and group id")?;
     }
     give_up_privileges(&mut channel, options)?;
     set_signals(&mut channel)?;
-    let (reserved, host_vdso) = clear_memory(&mut channel, &vdso)?;
     let program = l::CODE + l::constants::HELPER_PROGRAM;
     let set_filter = u64::from(libc::SECCOMP_SET_MODE_FILTER);
     run(
@@ -141,6 +143,11 @@ fn run(channel: &mut Channel, step: &'static str, ops: &[Op]) -> Result<(), Star
     Ok(())
 }
 
+/// Without this not even we could read a stub's memory, nor write its id maps.
+fn dumpable() -> Op {
+    call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as u64, 1])
+}
+
 fn give_up_privileges(channel: &mut Channel, options: &Options) -> Result<(), StartError> {
     let prctl = |option: i32, args: &[u64]| {
         let mut all = vec![option as u64];
@@ -182,8 +189,8 @@ fn give_up_privileges(channel: &mut Channel, options: &Options) -> Result<(), St
         call(libc::SYS_prlimit64, &[0, u64::from(libc::RLIMIT_CORE), limits, 0]),
         call(libc::SYS_capset, &[header, none]),
         prctl(libc::PR_SET_NO_NEW_PRIVS, &[1]),
-        // After the change of ids, which clears it; without it not even we could read its memory.
-        prctl(libc::PR_SET_DUMPABLE, &[1]),
+        // Again: the change of ids has cleared it.
+        dumpable(),
     ];
     run(channel, "dropping the stubs' privileges", &ops)
 }

@@ -17,8 +17,12 @@ pub(crate) const SIZE: u64 = 0x1_0000;
 
 /// A platform with default options.
 pub(crate) fn platform() -> Notify {
+    platform_as(None)
+}
+
+/// A platform whose stubs have these ids.
+pub(crate) fn platform_as(stub_ids: Option<(u32, u32)>) -> Notify {
     let proc = std::fs::File::open("/proc").unwrap().into();
-    let stub_ids = std::env::var("STUB_ID").ok().and_then(|s| s.parse().ok()).map(|id| (id, id));
     Notify::new(Options { proc, stub_ids, root: None, share_network: false }).unwrap()
 }
 

@@ -2,8 +2,12 @@
 #![expect(unsafe_code, reason = "guest code comes from the assembler, as symbols")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alone;
 mod common;
+mod confined;
 mod events;
+mod hostile;
+mod many;
 mod memory;
 mod perf;
 mod state;

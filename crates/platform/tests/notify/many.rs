@@ -1,0 +1,108 @@
+//! Many of everything.
+
+use std::sync::Arc;
+
+use stockade_platform::{Event, Platform, StopCause};
+
+use crate::common::{CODE, DATA, platform, space, start_at, syscall, thread};
+
+crate::guest!(add, "2: mov eax, 39", "syscall", "lock add [0x500000], eax", "jmp 2b");
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn a_thousand_address_spaces() {
+    let platform = platform();
+    let first = space(&platform, add::code());
+    let before = descriptors();
+    let mut all = Vec::new();
+    for i in 0..1000 {
+        let space = if i % 2 == 0 { first.fork().unwrap() } else { platform.new_address_space().unwrap() };
+        let thread = (i % 2 == 0).then(|| thread(&space));
+        all.push((space, thread));
+    }
+    let each = (descriptors() - before) as f64 / 1000.0;
+    println!("{each} descriptors each");
+    assert!(each <= 4.0);
+    for (space, thread) in &mut all {
+        let Some(thread) = thread else { continue };
+        assert_eq!(syscall(&mut **thread).nr, 39);
+        thread.complete(5);
+        assert_eq!(syscall(&mut **thread).nr, 39);
+        assert_eq!(space.load_u32(DATA), Ok(5));
+    }
+    drop(all);
+    // Some of the dead wait for the next to be reaped with; hardly more than a batch.
+    for _ in 0..300 {
+        drop(platform.new_address_space().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(descriptors() <= before + 40, "{} descriptors left", descriptors() - before);
+}
+
+#[test]
+fn many_threads_in_one_address_space() {
+    let platform = platform();
+    let space = space(&platform, add::code());
+    let joins: Vec<_> = (0..4)
+        .map(|_| {
+            let space = Arc::clone(&space);
+            std::thread::spawn(move || {
+                for _ in 0..5 {
+                    let mut threads: Vec<_> = (0..20).map(|_| thread(&space)).collect();
+                    for thread in &mut threads {
+                        for _ in 0..3 {
+                            assert_eq!(syscall(&mut **thread).nr, 39);
+                            thread.complete(1);
+                        }
+                    }
+                    for mut thread in threads {
+                        assert_eq!(syscall(&mut *thread).nr, 39);
+                        thread.stop().unwrap();
+                        thread.exit();
+                    }
+                }
+            })
+        })
+        .collect();
+    for join in joins {
+        join.join().unwrap();
+    }
+    assert_eq!(space.load_u32(DATA), Ok(4 * 5 * 20 * 3));
+}
+
+#[test]
+fn forks_while_threads_run() {
+    let platform = platform();
+    let parent = space(&platform, add::code());
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let serving = std::thread::spawn({
+        let (parent, stop) = (Arc::clone(&parent), Arc::clone(&stop));
+        move || {
+            let mut thread = thread(&parent);
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(syscall(&mut *thread).nr, 39);
+                thread.complete(1);
+            }
+        }
+    });
+    let mut last = 0;
+    for _ in 0..100 {
+        let child = parent.fork().unwrap();
+        let mut thread = child.new_thread().unwrap();
+        assert_eq!(thread.next_event(), Event::Stopped(StopCause::Start));
+        *thread.context_mut() = start_at(CODE);
+        thread.resume().unwrap();
+        let at_fork = child.load_u32(DATA).unwrap();
+        assert!(at_fork >= last);
+        last = at_fork;
+        assert_eq!(syscall(&mut *thread).nr, 39);
+        thread.complete(1000);
+        assert_eq!(syscall(&mut *thread).nr, 39);
+        assert_eq!(child.load_u32(DATA), Ok(at_fork + 1000));
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    serving.join().unwrap();
+}
