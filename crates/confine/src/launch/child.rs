@@ -1,0 +1,98 @@
+//! Setting up the sentry's surroundings, in the sentry, up to where the platform can be started.
+//!
+//! What needs no mapped ids comes first, while the front writes the maps.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use rustix::fs::Mode;
+use rustix::process::Signal;
+use rustix::thread::CapabilitySet;
+
+use super::{Maps, Options};
+use crate::error::{Error, Step};
+use crate::host::{Caller, SentryHost};
+use crate::landlock::LandlockState;
+use crate::link::Link;
+use crate::{landlock, privileges, rlimits, tree};
+
+/// What the sentry is forked with.
+#[derive(Debug)]
+pub(crate) struct Setup<'a> {
+    pub(crate) options: &'a Options<'a>,
+    pub(crate) caller: Caller,
+    pub(crate) link: Link,
+    pub(crate) crash: OwnedFd,
+    pub(crate) maps: Maps,
+    /// Differs between sandboxes.
+    pub(crate) salt: u32,
+}
+
+/// Everything before the platform. The link comes back with an error, for the front to hear of it.
+pub(crate) fn prepare(front: &Link, setup: Setup<'_>) -> Result<SentryHost, (Link, Error)> {
+    // A capability that the caller hasn't got would open files that the caller could not.
+    let kept =
+        if setup.maps.full() { privileges::FILE & setup.caller.capabilities } else { CapabilitySet::empty() };
+    let (trees, proc, landlock) = match surround(front, &setup, kept) {
+        Ok(parts) => parts,
+        Err(e) => return Err((setup.link, e)),
+    };
+    let Setup { caller, link, crash, maps, salt, .. } = setup;
+    let stub_ids = maps.uid.spare(caller.uid, salt).zip(maps.gid.spare(caller.gid, salt));
+    Ok(SentryHost { trees, proc, link, caller, stub_ids, landlock, crash, kept })
+}
+
+fn surround(
+    front: &Link,
+    setup: &Setup<'_>,
+    kept: CapabilitySet,
+) -> Result<(Vec<OwnedFd>, OwnedFd, LandlockState), Error> {
+    let Setup { options, link, .. } = setup;
+    close_others(front, setup).step("closing descriptors")?;
+    privileges::die_with_front(link)?;
+    // The front's terminal, and the signals that its keys send, are the front's.
+    rustix::process::setsid().step("making a session")?;
+    rustix::process::umask(Mode::empty());
+    rlimits::set().step("setting resource limits")?;
+    if let Some(group) = options.cgroup {
+        group.enter().step("entering the cgroup")?;
+    }
+    wait_for_maps(link)?;
+    let proc = tree::procfs()?;
+    // Root's rights to a file depend on its owner being mapped.
+    let found = tree::find(&options.trees, kept)?;
+    let trees = tree::detach(&options.trees, &found)?;
+    drop(found);
+    rustix::system::sethostname(b"stockade").step("setting the host name of the own namespace")?;
+    let landlock = landlock::enter(&trees, &options.trees, proc.as_fd())?;
+    link.send(&[0], &[]).step("telling the front")?;
+    Ok((trees, proc, landlock))
+}
+
+/// Closes what the front has open and the sentry is not to have.
+fn close_others(front: &Link, setup: &Setup<'_>) -> std::io::Result<()> {
+    let mut keep: Vec<RawFd> = setup.options.keep.clone();
+    keep.extend([setup.link.as_fd().as_raw_fd(), setup.crash.as_raw_fd()]);
+    keep.extend(setup.options.cgroup.iter().flat_map(|c| c.descriptors()));
+    keep.retain(|&fd| fd > 2 && fd != front.as_fd().as_raw_fd());
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep {
+        if fd > first {
+            crate::sys::close_range(first as u32, (fd - 1) as u32)?;
+        }
+        first = fd + 1;
+    }
+    crate::sys::close_range(first as u32, u32::MAX)
+}
+
+fn wait_for_maps(link: &Link) -> Result<(), Error> {
+    let mut byte = [0];
+    match link.receive(&mut byte).step("waiting for the front")? {
+        Some(_) => Ok(()),
+        None => {
+            // Nobody is there to hear why.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+            Err(Error::Sentry("the front is gone".into()))
+        }
+    }
+}

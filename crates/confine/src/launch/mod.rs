@@ -1,0 +1,116 @@
+//! Starting a sentry: the front's side.
+
+mod child;
+mod clone;
+mod handle;
+
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+pub use handle::{End, SentryHandle};
+
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Step};
+use crate::host::{Caller, SentryHost};
+use crate::idmap::IdMap;
+use crate::link::Link;
+use crate::probe;
+
+/// What the sentry may do beneath a directory (or with a file) of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read and execute. The host enforces it.
+    ReadOnly,
+    /// As the caller may.
+    ReadWrite,
+}
+
+/// A part of the host's file tree that the sentry gets as a descriptor.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// Where it is for the caller; relative paths are relative to the caller's working directory.
+    pub path: PathBuf,
+    /// Read-only or not, with all mounts beneath it.
+    pub access: Access,
+}
+
+/// How a sentry is started.
+#[derive(Debug, Default)]
+pub struct Options<'a> {
+    /// Parts of the host's file tree, in the order in which [`SentryHost::trees`] has them.
+    pub trees: Vec<Tree>,
+    /// Descriptors above 2 that stay open in the sentry, under the same numbers: those that its function owns.
+    pub keep: Vec<RawFd>,
+    /// The group whose limits hold for the sandbox.
+    pub cgroup: Option<&'a Cgroup>,
+}
+
+/// Starts a sentry, which runs `sentry` with what it has of the host and exits with what that returns; waits until the
+/// sentry stands in its namespaces. Everything of the sandbox dies with the sentry, and the sentry with the calling
+/// thread.
+///
+/// # Errors
+/// Names the step that failed; [`Error::Missing`] if the host lacks what is needed. Nothing is left behind then. The
+/// caller must have no other threads.
+pub fn launch<F>(options: &Options<'_>, sentry: F) -> Result<SentryHandle, Error>
+where
+    F: FnOnce(SentryHost) -> u8,
+{
+    probe::require()?;
+    // A fork takes along the locks of other threads, which nobody in the child would ever release.
+    if threads(Path::new("/proc/self/task")).step("looking at /proc/self/task")? != 1 {
+        return Err(Error::Sentry("a sandbox has to be started before the first thread".into()));
+    }
+    let caller = Caller::current();
+    let maps = id_maps(&caller)?;
+    let (front, inside) = Link::pair().step("making a socket pair")?;
+    let crash =
+        memfd_create("stockade-crash", MemfdFlags::CLOEXEC).step("making a file for crash reports")?;
+    let setup = child::Setup { options, caller, link: inside, crash, maps, salt: std::process::id() };
+    let (handle, maps) = clone::clone_sentry(front, setup, sentry)?;
+    match handle.admit(&maps).and_then(|()| handle.wait_until_ready()) {
+        Ok(()) => Ok(handle),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+/// The features that the host lacks, if that may be why a start failed; else the error itself.
+fn explain(error: Error) -> Error {
+    probe::diagnose().map_or(error, Error::Missing)
+}
+
+/// User and group maps, and whether they cover more than the caller's own ids.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    pub(crate) uid: IdMap,
+    pub(crate) gid: IdMap,
+}
+
+impl Maps {
+    pub(crate) fn full(&self) -> bool {
+        matches!(self.uid, IdMap::Identity(_))
+    }
+}
+
+/// Whoever may map all ids does so; anybody else maps the own ones.
+fn id_maps(caller: &Caller) -> Result<Maps, Error> {
+    use rustix::thread::CapabilitySet as Caps;
+    let needed = Caps::SETUID | Caps::SETGID | Caps::SETFCAP;
+    let caps = rustix::thread::capabilities(None).step("asking for the own capabilities (capget(2))")?;
+    if caller.uid != 0 || !caps.effective.contains(needed) {
+        return Ok(Maps { uid: IdMap::Single(caller.uid), gid: IdMap::Single(caller.gid) });
+    }
+    let read = |name: &str| {
+        let path = format!("/proc/self/{name}");
+        std::fs::read_to_string(&path).step_with(|| format!("reading {path}"))
+    };
+    Ok(Maps { uid: IdMap::identity(&read("uid_map")?), gid: IdMap::identity(&read("gid_map")?) })
+}
+
+/// Threads of the process whose `task` directory this is: it has a link for each, and two more.
+fn threads(task: &Path) -> std::io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(std::fs::metadata(task)?.nlink().saturating_sub(2))
+}
