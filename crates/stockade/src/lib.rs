@@ -9,3 +9,4 @@ pub mod failure;
 pub mod front;
 pub mod parse;
 pub mod plan;
+pub mod state;

@@ -1,0 +1,160 @@
+//! Where the state directory is, and that nobody else can write to it.
+
+use super::record::Record;
+use super::sandbox::{self, Registered};
+use crate::failure::{Failure, reason};
+use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, fstat, open};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// An open state directory: the caller's, and nobody else's to write to.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl StateDir {
+    /// Opens the directory that `--state-dir` names, or the caller's own, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made, or when somebody else could write to it.
+    pub fn open(option: Option<&Path>) -> Result<Self, Failure> {
+        let uid = rustix::process::geteuid().as_raw();
+        let xdg = std::env::var_os("XDG_RUNTIME_DIR");
+        Self::open_at(&choose(option, uid, xdg.as_deref()), uid)
+    }
+
+    pub(super) fn open_at(path: &Path, uid: u32) -> Result<Self, Failure> {
+        let hint = "name another one with --state-dir";
+        let fail = |cause: &str, hint: &str| {
+            Failure::new(format!("state directory {}: {cause}", path.display()), hint)
+        };
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(fail(&reason(&e), hint)),
+            Ok(()) | Err(_) => {}
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = match open(path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(fail("is not a directory", hint)),
+            Err(e) => return Err(fail(&reason(&e.into()), hint)),
+        };
+        let stat = fstat(&fd).map_err(|e| fail(&reason(&e.into()), hint))?;
+        if stat.st_uid != uid {
+            return Err(fail(
+                &format!("belongs to user {}, not to you ({uid})", stat.st_uid),
+                "somebody else made it, perhaps to spy on you; remove it, or name another one with --state-dir",
+            ));
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return Err(fail(
+                &format!("others can write to it (mode {:04o})", stat.st_mode & 0o7777),
+                &format!("chmod 700 {}, or name another one with --state-dir", path.display()),
+            ));
+        }
+        // Made by an earlier version, or under another umask.
+        if stat.st_mode & 0o077 != 0 {
+            let _ = fchmod(&fd, Mode::RWXU);
+        }
+        Ok(Self { path: path.to_owned(), fd })
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where reports of crashes are kept; no sandbox can have this name.
+    #[must_use]
+    pub fn crashes(&self) -> PathBuf {
+        self.path.join(".crashes")
+    }
+
+    /// Takes the sandbox's name. What dead sandboxes left is removed on the way.
+    ///
+    /// # Errors
+    /// When a running sandbox has this name, or the host refuses.
+    pub fn register(&self, record: Record) -> Result<Registered, Failure> {
+        let fail = |e: io::Error| {
+            Failure::new(
+                format!("state directory {}: {}", self.path.display(), reason(&e)),
+                "name another one with --state-dir",
+            )
+        };
+        let _lock = self.lock().map_err(fail)?;
+        self.sweep().map_err(fail)?;
+        let path = self.path.join(&record.id);
+        if path.symlink_metadata().is_ok() {
+            let by =
+                Record::read(&path).map_or_else(|_| String::new(), |r| format!(" (process {})", r.front));
+            return Err(Failure::new(
+                format!("--id {}: a running sandbox has this name{by}", record.id),
+                "choose another name, or leave --id out",
+            ));
+        }
+        Registered::create(&path, record).map_err(fail)
+    }
+
+    /// The records of all sandboxes that run, by name.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn running(&self) -> io::Result<Vec<Record>> {
+        let _lock = self.lock()?;
+        let mut found = Vec::new();
+        for path in self.entries()? {
+            // One that ends right now may have removed its record already.
+            match sandbox::alive(&path)?.then(|| Record::read(&path)) {
+                Some(Err(e)) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                Some(Ok(record)) => found.push(record),
+                Some(Err(_)) | None => {}
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+
+    /// Held while sandboxes are made and removed; ends with the descriptor.
+    fn lock(&self) -> io::Result<OwnedFd> {
+        let fd = rustix::fs::openat(&self.fd, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        flock(&fd, FlockOperation::LockExclusive)?;
+        Ok(fd)
+    }
+
+    fn sweep(&self) -> io::Result<()> {
+        for path in self.entries()? {
+            if !sandbox::alive(&path)? {
+                sandbox::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self) -> io::Result<Vec<PathBuf>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type()?.is_dir() {
+                entries.push(entry.path());
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// `--state-dir`, or /run/stockade for root, or in XDG_RUNTIME_DIR where that is set to something, or in /tmp.
+pub(super) fn choose(option: Option<&Path>, uid: u32, xdg: Option<&OsStr>) -> PathBuf {
+    match (option, uid, xdg) {
+        (Some(path), ..) => path.to_owned(),
+        (None, 0, _) => PathBuf::from("/run/stockade"),
+        (None, _, Some(dir)) if Path::new(dir).is_absolute() => Path::new(dir).join("stockade"),
+        (None, uid, _) => PathBuf::from(format!("/tmp/stockade-{uid}")),
+    }
+}

@@ -1,0 +1,110 @@
+use super::directory::choose;
+use super::*;
+use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+fn record(id: &str) -> Record {
+    Record {
+        id: id.to_owned(),
+        status: Status::Creating,
+        pid: None,
+        front: 1,
+        created: "2026-01-01T00:00:00Z".to_owned(),
+        command: vec!["true".to_owned()],
+        version: "0".to_owned(),
+    }
+}
+
+fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn state() -> (tempfile::TempDir, StateDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open_at(&dir.path().join("state"), uid()).unwrap();
+    (dir, state)
+}
+
+#[test]
+fn where_it_is() {
+    let choose = |option: Option<&str>, uid, xdg: Option<&str>| {
+        choose(option.map(Path::new), uid, xdg.map(OsStr::new)).to_str().unwrap().to_owned()
+    };
+    assert_eq!(choose(None, 0, Some("/run/user/0")), "/run/stockade");
+    assert_eq!(choose(None, 7, Some("/run/user/7")), "/run/user/7/stockade");
+    assert_eq!(choose(None, 7, Some("")), "/tmp/stockade-7");
+    assert_eq!(choose(None, 7, Some("relative")), "/tmp/stockade-7");
+    assert_eq!(choose(None, 7, None), "/tmp/stockade-7");
+    assert_eq!(choose(Some("x"), 0, None), "x");
+}
+
+#[test]
+fn is_made_private() {
+    let (_dir, state) = state();
+    assert_eq!(state.path().metadata().unwrap().mode() & 0o7777, 0o700);
+    std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    StateDir::open_at(state.path(), uid()).unwrap();
+    assert_eq!(state.path().metadata().unwrap().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn refuses_what_others_own_or_can_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |path: PathBuf, uid| StateDir::open_at(&path, uid).unwrap_err().to_string();
+    assert!(said(dir.path().to_owned(), uid() + 1).contains("belongs to user"));
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+    assert!(said(dir.path().to_owned(), uid()).contains("others can write to it (mode 1777)"));
+    std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
+    assert!(said(dir.path().join("link"), uid()).contains("is not a directory"));
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    assert!(said(dir.path().join("file"), uid()).contains("is not a directory"));
+    assert!(said(dir.path().join("a/b"), uid()).contains("No such file"));
+}
+
+#[test]
+fn a_name_is_taken_once_and_given_back() {
+    let (_dir, state) = state();
+    let mut first = state.register(record("a")).unwrap();
+    let said = state.register(record("a")).unwrap_err().to_string();
+    assert!(said.contains("a running sandbox has this name (process 1)"), "{said}");
+    let _second = state.register(record("b")).unwrap();
+    first.running(77).unwrap();
+    let running = state.running().unwrap();
+    assert_eq!(
+        running.iter().map(|r| (r.id.as_str(), r.pid)).collect::<Vec<_>>(),
+        [("a", Some(77)), ("b", None)]
+    );
+    let path = first.path().to_owned();
+    drop(first);
+    assert!(!path.exists());
+    state.register(record("a")).unwrap();
+}
+
+#[test]
+fn the_dead_are_cleared_away() {
+    let (_dir, state) = state();
+    // As one that was killed leaves it, and one that was killed before it wrote anything.
+    for (name, files) in [("dead", ["lock", "state.json"].as_slice()), ("early", &[])] {
+        std::fs::create_dir(state.path().join(name)).unwrap();
+        for file in files {
+            std::fs::write(state.path().join(name).join(file), "{}").unwrap();
+        }
+    }
+    std::fs::create_dir(state.crashes()).unwrap();
+    assert!(state.running().unwrap().is_empty());
+    let _dead = state.register(record("dead")).unwrap();
+    assert!(!state.path().join("early").exists());
+    assert!(state.crashes().exists());
+    assert_eq!(state.running().unwrap(), [record("dead")]);
+}
+
+#[test]
+fn state_json_reads_as_json() {
+    let (_dir, state) = state();
+    let registered = state.register(record("a")).unwrap();
+    let text = std::fs::read_to_string(registered.path().join("state.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((value["status"].as_str(), value["pid"].as_u64()), (Some("creating"), None));
+    assert_eq!(registered.path().join("state.json").metadata().unwrap().mode() & 0o777, 0o600);
+}
