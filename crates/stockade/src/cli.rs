@@ -40,8 +40,33 @@ pub enum Command {
     /// everything, and nothing of that reaches the host. It keeps the caller's working directory, environment, user and
     /// groups, and has no network. Options end at COMMAND; what follows belongs to the program.
     Do(Box<DoArgs>),
+    /// Say whether this host can run sandboxes, and what to do where it cannot
+    ///
+    /// Each feature that Stockade needs is tried, not looked up by version. Exit status 1 when one that is needed is missing.
+    Doctor(FormatArgs),
+    /// Print completions for a shell, to be loaded from its start-up file
+    #[command(after_help = "Example: stockade completions bash > /etc/bash_completion.d/stockade")]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands to a directory
+    #[command(after_help = "Example: stockade man | man -l -")]
+    Man(ManArgs),
     /// Print the version
     Version(FormatArgs),
+}
+
+/// Options of `stockade completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `stockade man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write stockade.1, stockade-do.1 and so on into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
 }
 
 /// Options of commands that print for people or for programs.

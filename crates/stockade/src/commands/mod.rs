@@ -1,6 +1,9 @@
 //! One file per command, and the way from `main` to them.
 
+mod completions;
 mod do_;
+mod doctor;
+mod man;
 mod version;
 
 use crate::cli::{Cli, Command};
@@ -32,6 +35,9 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> ExitCode {
     let (result, failed) = match cli.command {
         Command::Do(args) => (do_::run(*args, cli.state_dir.as_deref()), ExitCode::from(OWN_ERROR)),
+        Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
+        Command::Completions(args) => (completions::run(&args), ExitCode::FAILURE),
+        Command::Man(args) => (man::run(&args), ExitCode::FAILURE),
         Command::Version(args) => (version::run(&args), ExitCode::FAILURE),
     };
     result.unwrap_or_else(|failure| {
