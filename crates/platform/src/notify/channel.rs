@@ -36,7 +36,7 @@ pub(crate) struct Channel {
     page: Arc<ControlPage>,
     pid: i32,
     /// CPU that the helper was last told to run on.
-    cpu: i32,
+    cpu: Option<usize>,
 }
 
 /// What came with the first message of a new stub.
@@ -52,7 +52,7 @@ const SCM_PIDFD: libc::c_int = 4;
 
 impl Channel {
     pub(crate) fn new(socket: OwnedFd, page: Arc<ControlPage>, pid: i32) -> Self {
-        Self { socket, page, pid, cpu: -1 }
+        Self { socket, page, pid, cpu: None }
     }
 
     /// Carries out a batch. The descriptors get the numbers 1, 2, … in the helper, and are closed after the batch.
@@ -99,10 +99,9 @@ impl Channel {
     /// Moves the helper to the CPU of the caller, who is about to wait for it: waking another, idle CPU costs tens of
     /// microseconds, changing places on this one only a few.
     fn move_here(&mut self) {
-        // SAFETY: no pointers.
-        let cpu = unsafe { libc::sched_getcpu() };
-        if cpu >= 0 && cpu != self.cpu {
-            set_affinity(self.pid, Some(cpu as usize));
+        let cpu = current_cpu();
+        if cpu.is_some() && cpu != self.cpu {
+            set_affinity(self.pid, cpu);
             self.cpu = cpu;
         }
     }
@@ -111,6 +110,12 @@ impl Channel {
     pub(crate) fn put(&self, at: usize, bytes: &[u8]) -> Result<u64, Errno> {
         self.page.put(at, bytes)
     }
+}
+
+/// The CPU that the caller runs on.
+pub(crate) fn current_cpu() -> Option<usize> {
+    // SAFETY: no pointers.
+    usize::try_from(unsafe { libc::sched_getcpu() }).ok()
 }
 
 /// Restricts a thread to one CPU, or lets it run on all. A failure changes only how fast things go.

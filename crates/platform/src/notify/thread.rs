@@ -11,7 +11,7 @@ use stockade_abi::signal::{SigInfo, si};
 use stockade_abi::ucontext::{RtSigframe, UC_FP_XSTATE};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::channel::set_affinity;
+use super::channel::{current_cpu, set_affinity};
 use super::kick::KickState;
 use super::listener::{Listener, Notification};
 use super::process::Stub;
@@ -317,9 +317,12 @@ impl GuestThread for Thread {
                 Ok(())
             }
             State::Syscall(request) => {
+                // The signal wakes it for a moment, and on another CPU that would cost us tens of microseconds.
+                set_affinity(self.kick.tid, current_cpu());
                 self.kick.send();
                 self.answer(ERESTARTSYS);
                 let event = self.receive().map(|n| self.decode(&n));
+                set_affinity(self.kick.tid, None);
                 match event {
                     Some(Event::Stopped(StopCause::Kick)) => {
                         self.rewind(&request);

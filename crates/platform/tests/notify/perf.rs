@@ -104,3 +104,35 @@ fn many_threads() {
         thread.exit();
     }
 }
+
+#[test]
+#[ignore = "measures"]
+fn two_at_once() {
+    let platform = platform();
+    let rate = |shared: bool, n: usize| {
+        let first = space(&platform, getpid::code());
+        let begin = Instant::now();
+        let spaces: Vec<_> =
+            (0..n).map(|_| if shared { first.clone() } else { space(&platform, getpid::code()) }).collect();
+        std::thread::scope(|scope| {
+            for space in &spaces {
+                scope.spawn(|| {
+                    let mut thread = thread(space);
+                    for _ in 0..100_000 {
+                        assert_eq!(syscall(&mut *thread).nr, 39);
+                        thread.complete(0);
+                    }
+                });
+            }
+        });
+        n as f64 * 100_000.0 / begin.elapsed().as_secs_f64()
+    };
+    for shared in [false, true] {
+        let (one, two) = (rate(shared, 1), rate(shared, 2));
+        println!(
+            "{}: one {one:.0}/s, two {two:.0}/s, {:.2} x",
+            if shared { "threads" } else { "processes" },
+            two / one
+        );
+    }
+}
