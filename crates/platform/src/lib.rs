@@ -8,6 +8,7 @@
 pub mod context;
 pub mod event;
 pub mod memory;
+pub mod mock;
 pub mod notify;
 pub mod shared;
 pub mod traits;
