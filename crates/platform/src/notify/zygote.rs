@@ -116,12 +116,15 @@ fn launch(flags: i32, image: &OwnedFd, memory: &ControlMemory, socket: &OwnedFd)
     if middle < 0 {
         return Err(Errno::from_raw(-middle as i32));
     }
-    // SAFETY: waits for the child that has just ended, without looking at its status.
-    let r = unsafe { libc::waitpid(middle as i32, std::ptr::null_mut(), libc::__WALL) };
-    if r < 0 {
-        return Err(last_errno());
-    }
+    reap(middle as i32)?;
     if zygote < 0 { Err(Errno::from_raw(-zygote as i32)) } else { Ok(zygote as i32) }
+}
+
+/// Waits for the end of a child made here. These send no SIGCHLD, and are not found without `__WALL`.
+pub(crate) fn reap(pid: i32) -> Result<(), Errno> {
+    // SAFETY: the status is not asked for.
+    let r = unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) };
+    if r < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 fn map_ids(proc: &OwnedFd, pid: i32, uid: u32, gid: u32) -> Result<(), Errno> {
