@@ -24,8 +24,8 @@ CASE(ids)
         SHOW(getpgrp() == getpgid(parent));
         SHOW(getsid(0) == getsid(parent));
     }
-    SHOW(pid > 0);
     tell_wait("child", pid);
+    SHOW(pid > 0);
 }
 
 CASE(shared_offset)

@@ -18,7 +18,7 @@ CASE(orphan_gets_the_subreaper)
             _exit(8);
         }
     }
-    tell_wait("child", pid);
+    reap(pid);
     int status;
     SHOW(wait(&status) > 0);
     tell_status("orphan", status);

@@ -19,7 +19,12 @@ macro_rules! areas {
 }
 
 areas! {
-    tasks: caps clone creds exec exit fork orphan session setuid wait;
+    futex: pi shared wait;
+    loader: auxv dynamic errors script;
+    memory: brk madvise memfd mmap mremap protect share stack;
+    signals: action altstack fault fpu info mask queue restart signalfd stop timedwait;
+    tasks: caps clone creds exec exit fork orphan pidns prctl rlimit robust sched session setuid times wait;
+    time: clock itimer sleep timer;
 }
 
 fn check(area: &str, program: &str) {
