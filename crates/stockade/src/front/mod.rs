@@ -6,12 +6,14 @@
 
 mod ending;
 mod protocol;
+mod sentry;
 mod signals;
 mod terminal;
 mod watch;
 
 pub use ending::{Ending, TIMED_OUT};
 pub use protocol::{Event, Forwarded, Outcome, Request};
+pub use sentry::{FrontLine, lost};
 pub use signals::Signals;
 pub use terminal::Terminal;
 pub use watch::{GRACE, Sandbox, watch};

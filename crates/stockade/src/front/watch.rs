@@ -72,7 +72,7 @@ pub fn watch(
         }
         match sandbox.next_event()? {
             Some(Event::Started) => {}
-            Some(Event::Notice(text)) => notice(&text),
+            Some(Event::Notice(text)) => notice(&one_line(&text)),
             // The shell that started the front sees it stop, and continues it later; SIGCONT is forwarded like any signal.
             Some(Event::Stopped(_)) => kill_process(getpid(), Signal::STOP)?,
             Some(Event::Ended(outcome)) if clock.passed() => return Ok(Ending::TimedOut(outcome)),
@@ -122,6 +122,15 @@ fn forward(sandbox: &impl Sandbox, signal: Forwarded) {
     drop(sandbox.signal(signal));
 }
 
+/// Text in which a guest may have a word, fit for a terminal: control characters are written out.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
 /// Whether the sandbox has an event, and whether there are signals; neither when the time is up.
 fn wait(sandbox: [BorrowedFd<'_>; 2], signals: &Signals, rest: Option<Duration>) -> io::Result<(bool, bool)> {
     let [line, life] = sandbox;
@@ -136,4 +145,14 @@ fn wait(sandbox: [BorrowedFd<'_>; 2], signals: &Signals, rest: Option<Duration>)
     }
     let ready = |i: usize| !fds[i].revents().is_empty();
     Ok((ready(0) || ready(1), ready(2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notices_cannot_steer_a_terminal() {
+        assert_eq!(one_line("a\u{1b}[2J\nb\u{9b}é"), "a\\u{1b}[2J\\nb\\u{9b}é");
+    }
 }

@@ -77,6 +77,26 @@ impl StateDir {
         self.path.join(".crashes")
     }
 
+    /// Keeps a crash report, and of older ones only the newest.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_crash(&self, id: &str, text: &str) -> io::Result<PathBuf> {
+        const KEPT: usize = 20;
+        let directory = self.crashes();
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        // Names sort by time.
+        let mut old: Vec<PathBuf> =
+            std::fs::read_dir(&directory)?.map(|e| Ok(e?.path())).collect::<io::Result<_>>()?;
+        old.sort_unstable_by(|a, b| b.cmp(a));
+        for path in old.iter().skip(KEPT - 1) {
+            std::fs::remove_file(path)?;
+        }
+        let path = directory.join(format!("{:.6}-{id}.txt", jiff::Timestamp::now()));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
     /// Takes the sandbox's name. What dead sandboxes left is removed on the way.
     ///
     /// # Errors

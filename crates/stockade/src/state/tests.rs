@@ -108,3 +108,16 @@ fn state_json_reads_as_json() {
     assert_eq!((value["status"].as_str(), value["pid"].as_u64()), (Some("creating"), None));
     assert_eq!(registered.path().join("state.json").metadata().unwrap().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn crash_reports_are_kept_within_bounds() {
+    let (_dir, state) = state();
+    let first = state.keep_crash("a", "text").unwrap();
+    assert_eq!(std::fs::read_to_string(&first).unwrap(), "text");
+    for _ in 0..24 {
+        state.keep_crash("b", "text").unwrap();
+    }
+    let last = state.keep_crash("b", "text").unwrap();
+    assert_eq!(state.crashes().read_dir().unwrap().count(), 20);
+    assert!(!first.exists() && last.exists());
+}

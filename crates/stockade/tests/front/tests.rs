@@ -1,6 +1,7 @@
 //! What is expected of a front.
 
 use crate::ROLE;
+use crate::sentry;
 use crate::tty::open_pty;
 use libtest_mimic::{Failed, Trial};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) fn all() -> Vec<Trial> {
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 14] = [
         ("exit_status_is_the_programs", exit_status_is_the_programs),
         ("death_by_signal_is_128_and_the_signal", death_by_signal_is_128_and_the_signal),
         ("every_catchable_signal_is_forwarded", every_catchable_signal_is_forwarded),
@@ -20,6 +21,10 @@ pub(crate) fn all() -> Vec<Trial> {
         ("no_timeout_when_the_program_is_quicker", no_timeout_when_the_program_is_quicker),
         ("stops_with_the_program_and_continues_it", stops_with_the_program_and_continues_it),
         ("a_lost_sentry_is_125", a_lost_sentry_is_125),
+        ("a_sentry_tells_of_the_end", a_sentry_tells_of_the_end),
+        ("a_sentry_gets_signals", a_sentry_gets_signals),
+        ("a_crash_leaves_a_report", a_crash_leaves_a_report),
+        ("a_sentry_that_just_ends_is_lost", a_sentry_that_just_ends_is_lost),
         ("terminal_is_put_back", terminal_is_put_back),
     ];
     tests
@@ -157,4 +162,29 @@ fn terminal_is_put_back() {
             "{script}"
         );
     }
+}
+
+fn a_sentry_tells_of_the_end() {
+    assert_eq!(sentry::run("end"), (7, "noted\n".to_owned()));
+}
+
+fn a_sentry_gets_signals() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("s").into_os_string().into_string().unwrap();
+    let (mut child, _out) = started(&["sentry", "echo", &path], "ready");
+    send(&child, Signal::USR1);
+    assert_eq!(child.wait().unwrap().code(), Some(138));
+}
+
+fn a_crash_leaves_a_report() {
+    let (status, said) = sentry::run("crash");
+    assert_eq!(status, 125);
+    assert!(said.contains("sandbox x: the sentry crashed"), "{said}");
+    assert!(said.contains("/state/.crashes/20") && said.contains("-x.txt"), "{said}");
+}
+
+fn a_sentry_that_just_ends_is_lost() {
+    let (status, said) = sentry::run("nothing");
+    assert_eq!(status, 125);
+    assert!(said.contains("ended (status 3)"), "{said}");
 }
