@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod failure;
 pub mod front;
+pub mod logging;
 pub mod parse;
 pub mod plan;
 pub mod state;
