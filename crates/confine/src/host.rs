@@ -1,6 +1,6 @@
 //! What a sentry has of the host.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::Mode;
 use rustix::thread::CapabilitySet;
@@ -8,7 +8,7 @@ use rustix::thread::CapabilitySet;
 use crate::error::{Error, Step};
 use crate::landlock::LandlockState;
 use crate::link::Link;
-use crate::privileges;
+use crate::{privileges, seccomp};
 
 /// Who started the sandbox; ids as the caller's user namespace has them, and the sentry's too.
 #[derive(Clone, Debug)]
@@ -55,16 +55,10 @@ pub struct SentryHost {
     pub stub_ids: Option<(u32, u32)>,
     /// What Landlock enforces here.
     pub landlock: LandlockState,
-    pub(crate) crash: OwnedFd,
     pub(crate) kept: CapabilitySet,
 }
 
 impl SentryHost {
-    /// Where a crash report goes; for the few who write one themselves.
-    pub fn crash_file(&self) -> BorrowedFd<'_> {
-        self.crash.as_fd()
-    }
-
     /// Makes processes of the platform the first to go when memory runs out: `pid` and all that it forks from now on.
     ///
     /// # Errors
@@ -90,6 +84,7 @@ impl SentryHost {
         }
         privileges::drop(self.kept)?;
         // Giving up capabilities may have undone it.
-        privileges::die_with_front(&self.link)
+        privileges::die_with_front(&self.link)?;
+        seccomp::install()
     }
 }

@@ -1,6 +1,7 @@
 //! What surrounds the sentry on the host: namespaces, Landlock, seccomp, cgroups, feature probes.
 
 mod cgroup;
+pub mod crash;
 mod error;
 mod host;
 mod idmap;
@@ -10,6 +11,7 @@ mod link;
 mod privileges;
 pub mod probe;
 mod rlimits;
+mod seccomp;
 mod sys;
 mod tree;
 

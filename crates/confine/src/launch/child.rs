@@ -13,7 +13,7 @@ use crate::error::{Error, Step};
 use crate::host::{Caller, SentryHost};
 use crate::landlock::LandlockState;
 use crate::link::Link;
-use crate::{landlock, privileges, rlimits, tree};
+use crate::{crash, landlock, privileges, rlimits, tree};
 
 /// What the sentry is forked with.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) options: &'a Options<'a>,
     pub(crate) caller: Caller,
     pub(crate) link: Link,
+    /// Where a crash report goes.
     pub(crate) crash: OwnedFd,
     pub(crate) maps: Maps,
     /// Differs between sandboxes.
@@ -36,9 +37,9 @@ pub(crate) fn prepare(front: &Link, setup: Setup<'_>) -> Result<SentryHost, (Lin
         Ok(parts) => parts,
         Err(e) => return Err((setup.link, e)),
     };
-    let Setup { caller, link, crash, maps, salt, .. } = setup;
+    let Setup { caller, link, maps, salt, .. } = setup;
     let stub_ids = maps.uid.spare(caller.uid, salt).zip(maps.gid.spare(caller.gid, salt));
-    Ok(SentryHost { trees, proc, link, caller, stub_ids, landlock, crash, kept })
+    Ok(SentryHost { trees, proc, link, caller, stub_ids, landlock, kept })
 }
 
 fn surround(
@@ -46,8 +47,10 @@ fn surround(
     setup: &Setup<'_>,
     kept: CapabilitySet,
 ) -> Result<(Vec<OwnedFd>, OwnedFd, LandlockState), Error> {
-    let Setup { options, link, .. } = setup;
     close_others(front, setup).step("closing descriptors")?;
+    crash::install(setup.crash.try_clone().step("duplicating a descriptor")?)
+        .step("preparing for crashes")?;
+    let Setup { options, link, .. } = setup;
     privileges::die_with_front(link)?;
     // The front's terminal, and the signals that its keys send, are the front's.
     rustix::process::setsid().step("making a session")?;
@@ -58,6 +61,7 @@ fn surround(
     }
     wait_for_maps(link)?;
     let proc = tree::procfs()?;
+    crash::show_threads(proc.try_clone().step("duplicating a descriptor")?);
     // Root's rights to a file depend on its owner being mapped.
     let found = tree::find(&options.trees, kept)?;
     let trees = tree::detach(&options.trees, &found)?;

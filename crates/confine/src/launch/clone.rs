@@ -9,7 +9,8 @@ use linux_raw_sys::general::{CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, clone_args}
 
 use super::Maps;
 use super::child::{Setup, prepare};
-use super::handle::{CRASH_STATUS, SentryHandle};
+use super::handle::SentryHandle;
+use crate::crash::CRASH_STATUS;
 use crate::error::Error;
 use crate::host::SentryHost;
 use crate::link::Link;

@@ -7,12 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::Maps;
+use crate::crash::{self, CRASH_STATUS};
 use crate::error::{Error, Step};
 use crate::idmap::IdMap;
 use crate::link::Link;
-
-/// Exit status of a sentry that could not set itself up or crashed.
-pub(crate) const CRASH_STATUS: u8 = 134;
 
 /// Bytes of a crash report that are looked at.
 const MAX_REPORT: u64 = 1 << 20;
@@ -116,7 +114,7 @@ impl SentryHandle {
         })
     }
 
-    /// What a crashed sentry left.
+    /// What a crashed sentry left, with names for addresses (see [`crash`]).
     ///
     /// # Errors
     /// If it cannot be read.
@@ -125,7 +123,7 @@ impl SentryHandle {
         file.rewind()?;
         let mut text = Vec::new();
         file.take(MAX_REPORT).read_to_end(&mut text)?;
-        Ok((!text.is_empty()).then(|| String::from_utf8_lossy(&text).into_owned()))
+        Ok((!text.is_empty()).then(|| crash::with_names(&String::from_utf8_lossy(&text))))
     }
 
     fn crash_size(&self) -> u64 {

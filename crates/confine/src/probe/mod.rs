@@ -128,8 +128,8 @@ pub fn require() -> Result<(), Missing> {
     if notify::announced()
         && kernel::has_thread_pidfds()
         && cpu::has_fsgsbase()
-        && !filter::is_inherited()
         && limits::has_descriptors()
+        && filter::inherited().state == State::Present
     {
         return Ok(());
     }

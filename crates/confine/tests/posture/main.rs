@@ -8,6 +8,7 @@ mod lifetime;
 mod limits;
 mod tools;
 mod trees;
+mod violations;
 
 use std::process::{Command, ExitCode};
 
@@ -17,7 +18,7 @@ use tools::Case;
 const USER: u32 = 64_001;
 
 fn all() -> Vec<Case> {
-    [cases::CASES, trees::CASES, lifetime::CASES, limits::CASES].concat()
+    [cases::CASES, trees::CASES, lifetime::CASES, limits::CASES, violations::CASES].concat()
 }
 
 fn main() -> ExitCode {
