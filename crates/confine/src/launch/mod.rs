@@ -63,6 +63,13 @@ where
     if threads(Path::new("/proc/self/task")).step("looking at /proc/self/task")? != 1 {
         return Err(Error::Sentry("a sandbox has to be started before the first thread".into()));
     }
+    // Else the id maps would be written for another process.
+    let number = std::fs::read_link("/proc/self").step("reading /proc/self")?;
+    if number.as_os_str() != std::process::id().to_string().as_str() {
+        return Err(Error::Sentry(
+            "the /proc here belongs to another PID namespace; mount one of this".into(),
+        ));
+    }
     let caller = Caller::current();
     let maps = id_maps(&caller)?;
     let (front, inside) = Link::pair().step("making a socket pair")?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use stockade_confine::{Access, End, Options, launch};
+use stockade_confine::{Access, Cgroup, End, Limits, Options, launch};
 
 use crate::tools::{Case, case, exists, start, status, tree};
 
@@ -64,6 +64,7 @@ fn dies_with_front() {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
+    drop(writer);
     let mut buffer = [0; 16];
     let n = rustix::io::read(&reader, &mut buffer).expect("read");
     let sentry: i32 = std::str::from_utf8(&buffer[..n]).expect("a number").parse().expect("a number");
@@ -96,8 +97,21 @@ fn dropped() {
 }
 
 fn speed() {
+    measure("", None);
+    let limits = Limits { memory: Some(256 << 20), pids: Some(1000), cpus: Some(1.0) };
+    let cgroup = Cgroup::create("speed", &limits);
+    if cgroup.unavailable().is_empty() {
+        measure(" with limits", Some(&cgroup));
+    }
+    let began = Instant::now();
+    (0..20).for_each(|i| drop(Cgroup::create(&format!("speed-{i}"), &limits)));
+    println!("groups made and removed: {:?}", began.elapsed() / 20);
+}
+
+fn measure(how: &str, cgroup: Option<&Cgroup>) {
     let options = Options {
         trees: vec![tree("/", Access::ReadOnly), tree(".", Access::ReadWrite)],
+        cgroup,
         ..Options::default()
     };
     let mut times: Vec<[Duration; 3]> = (0..60)
@@ -118,6 +132,6 @@ fn speed() {
         .collect();
     for (i, what) in ["prepared", "locked down", "ended"].iter().enumerate() {
         times.sort_by_key(|t| t[i]);
-        println!("{what}: median {:?}, 9th decile {:?}", times[30][i], times[54][i]);
+        println!("{what}{how}: median {:?}, 9th decile {:?}", times[30][i], times[54][i]);
     }
 }

@@ -1,10 +1,12 @@
 //! What cases are made of.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 use stockade_confine::{Access, End, Options, SentryHandle, SentryHost, Tree, launch};
 
 /// One case; it panics if something is wrong. Its working directory is empty and its own.
@@ -25,39 +27,48 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The own effective capabilities.
+pub(crate) fn capabilities() -> CapabilitySet {
+    rustix::thread::capabilities(None).expect("capget").effective
+}
+
+/// Whether the sentry's namespace has all ids of this one, rather than just the own.
+pub(crate) fn maps_all() -> bool {
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::SETFCAP;
+    is_root() && capabilities().contains(needed)
+}
+
+/// Whether those are more than one.
+pub(crate) fn maps_more_ids() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").expect("uid_map");
+    maps_all() && map.split_ascii_whitespace().nth(2) != Some("1")
+}
+
 /// A directory for one case, with a copy of this program that an ordinary user can run.
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
     pub(crate) fn new(user: Option<u32>) -> Self {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("stockade-posture-{}-{n}", std::process::id()));
-        std::fs::create_dir_all(path.join("dir")).expect("a scratch directory");
-        let program = path.join("program");
+        let scratch = Self(tempfile::tempdir().expect("a scratch directory"));
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(scratch.0.path(), open).expect("chmod");
+        std::fs::create_dir(scratch.path()).expect("mkdir");
         let own = std::env::current_exe().expect("the own name");
-        if std::fs::hard_link(&own, &program).is_err() {
-            std::fs::copy(&own, &program).expect("a copy of this program");
+        if std::fs::hard_link(&own, scratch.program()).is_err() {
+            std::fs::copy(&own, scratch.program()).expect("a copy of this program");
         }
         if user.is_some() {
-            std::os::unix::fs::chown(path.join("dir"), user, user).expect("chown");
+            chown(scratch.path(), user, user).expect("chown");
         }
-        Self(path)
+        scratch
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.join("dir")
+        self.0.path().join("dir")
     }
 
     pub(crate) fn program(&self) -> PathBuf {
-        self.0.join("program")
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).expect("removing the scratch directory");
+        self.0.path().join("program")
     }
 }
 
