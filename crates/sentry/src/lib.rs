@@ -4,8 +4,15 @@
 //! `time`) → `wait`, `io`, `creds` → the platform's traits. Subsystems do not know the handlers.
 
 pub mod creds;
+pub mod fs;
+pub mod futex;
 pub mod io;
+pub mod loader;
 pub mod mm;
 pub mod signal;
+pub mod strace;
+pub mod syscalls;
+pub mod task;
+pub mod time;
 pub mod vfs;
 pub mod wait;

@@ -22,6 +22,7 @@ impl MemoryManager {
             total: state.total,
             peak: state.total,
             auxv: state.auxv.clone(),
+            executable: state.executable.clone(),
         };
         drop(state);
         let left_out: Vec<_> =

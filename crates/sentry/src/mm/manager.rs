@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -12,6 +12,7 @@ use stockade_platform::{AddressSpace, Backing, Layout, MemoryOp, Prot};
 
 use super::mappable::Mappable;
 use super::vma::{FileBacking, VmFlags, Vma, VmaSet};
+use crate::vfs::File;
 
 /// The limits that bind memory calls; infinity is `u64::MAX` (getrlimit(2)).
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,7 @@ pub(super) struct State {
     pub(super) total: u64,
     pub(super) peak: u64,
     pub(super) auxv: Vec<u8>,
+    pub(super) executable: Option<Arc<File>>,
 }
 
 impl State {
@@ -113,6 +115,7 @@ pub struct MemoryManager {
     pub(super) space: Arc<dyn AddressSpace>,
     pub(super) layout: Layout,
     pub(super) state: Mutex<State>,
+    processes: AtomicUsize,
 }
 
 /// A request to map (mmap(2)), its arguments checked for form.
@@ -190,13 +193,20 @@ impl MemoryManager {
             total: 0,
             peak: 0,
             auxv: Vec::new(),
+            executable: None,
         };
         Self::with_state(space, layout.clone(), state)
     }
 
     pub(super) fn with_state(space: Arc<dyn AddressSpace>, layout: Layout, state: State) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), space, layout, state: Mutex::new(state) }
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            space,
+            layout,
+            state: Mutex::new(state),
+            processes: AtomicUsize::new(1),
+        }
     }
 
     /// A number that no other address space has had, for futex keys.
@@ -239,6 +249,88 @@ impl MemoryManager {
     /// Sets the auxiliary vector that execve(2) built.
     pub fn set_auxv(&self, auxv: Vec<u8>) {
         self.state.lock().auxv = auxv;
+    }
+
+    /// The program (`/proc/PID/exe`).
+    #[must_use]
+    pub fn executable(&self) -> Option<Arc<File>> {
+        self.state.lock().executable.clone()
+    }
+
+    /// Sets the program.
+    pub fn set_executable(&self, file: Arc<File>) {
+        self.state.lock().executable = Some(file);
+    }
+
+    /// Another process shares it (CLONE_VM without CLONE_THREAD).
+    pub fn share(&self) {
+        self.processes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A process that had it ends or has executed another program.
+    pub fn release(&self) {
+        self.processes.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether only one process has it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.processes.load(Ordering::Acquire) <= 1
+    }
+
+    /// A free place for `len` bytes, as mmap(2) without a hint would choose it.
+    ///
+    /// # Errors
+    /// ENOMEM
+    pub fn find_free(&self, len: u64) -> Result<u64, Errno> {
+        let request = MapRequest::anonymous(page_align_up(len).ok_or(Errno::ENOMEM)?, Prot::empty());
+        self.find_place(&self.state.lock(), &request)
+    }
+
+    /// Maps several areas at fixed places in one go, for a fresh image.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); what was mapped before the failure stays.
+    pub fn map_fixed_all(&self, requests: Vec<MapRequest>, limits: &MemoryLimits) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        let mut areas = Vec::with_capacity(requests.len());
+        let mut fds = Vec::with_capacity(requests.len());
+        for request in &requests {
+            let start = self.find_place(&state, request)?;
+            if state.total.saturating_add(request.len) > limits.address_space {
+                return Err(Errno::ENOMEM);
+            }
+            let fd = request.file.as_ref().map(|f| f.object.host_fd(false)).transpose()?;
+            let vma = Vma {
+                end: start + request.len,
+                prot: request.prot,
+                max_prot: request.max_prot,
+                flags: request.flags,
+                file: request.file.clone(),
+            };
+            areas.push((start, vma));
+            fds.push(fd);
+        }
+        let ops: Vec<MemoryOp<'_>> = areas
+            .iter()
+            .zip(&fds)
+            .map(|((start, vma), fd)| MemoryOp::Map {
+                range: *start..vma.end,
+                prot: vma.prot,
+                backing: match (fd, &vma.file) {
+                    (Some(fd), Some(file)) => Backing::Private(std::os::fd::AsFd::as_fd(&**fd), file.offset),
+                    _ => Backing::Anonymous,
+                },
+                no_reserve: false,
+                populate: false,
+            })
+            .collect();
+        self.space.apply(&ops).map_err(|(_, e)| e)?;
+        for (start, vma) in areas {
+            state.take_out(start..vma.end);
+            state.put_in(start, vma);
+        }
+        Ok(())
     }
 
     fn is_usable(&self, range: &Range<u64>) -> bool {

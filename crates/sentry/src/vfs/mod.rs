@@ -10,6 +10,7 @@ pub mod dentry;
 pub mod fd_table;
 pub mod file;
 pub mod inode;
+pub mod lock;
 pub mod mount;
 pub mod ops;
 pub mod perm;

@@ -1,0 +1,104 @@
+//! Devices of the sandbox's own (null(4), random(4), tty(4)), and `/dev`.
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+
+use super::tmpfs::{Budget, TmpFs};
+use crate::io::{Sink, Source};
+use crate::vfs::attrs::make_dev;
+use crate::vfs::{Dentry, File, FileOps, NewNode, NodeKind, Seek};
+
+/// The memory devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Device {
+    Null,
+    Zero,
+    Full,
+    Random,
+}
+
+impl FileOps for Device {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        match self {
+            Self::Null => Ok(0),
+            Self::Zero | Self::Full => dst.put_zeros(dst.remaining()),
+            Self::Random => {
+                let mut done = 0;
+                let mut buf = [0; 4096];
+                while dst.remaining() > 0 {
+                    let want = dst.remaining().min(buf.len());
+                    let n = rustix::rand::getrandom(&mut buf[..want], rustix::rand::GetRandomFlags::empty())
+                        .map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+                    match dst.put(&buf[..n]) {
+                        Ok(0) => break,
+                        Ok(n) => done += n,
+                        Err(_) if done > 0 => break,
+                        Err(e) => return Err(e),
+                    }
+                }
+                Ok(done)
+            }
+        }
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        if *self == Self::Full && src.remaining() > 0 {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(src.remaining())
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
+        Ok((self.write(file, src, 0)?, 0))
+    }
+
+    fn seek(&self, _file: &File, _whence: Seek, _offset: i64) -> Result<u64, Errno> {
+        Ok(0)
+    }
+}
+
+/// Opens a character device by its number.
+///
+/// # Errors
+/// ENXIO if there is none.
+pub fn open(rdev: u64) -> Result<Arc<dyn FileOps>, Errno> {
+    let device = match (crate::vfs::attrs::dev_major(rdev), crate::vfs::attrs::dev_minor(rdev)) {
+        (1, 3) => Device::Null,
+        (1, 5) => Device::Zero,
+        (1, 7) => Device::Full,
+        (1, 8 | 9) => Device::Random,
+        _ => return Err(Errno::ENXIO),
+    };
+    Ok(Arc::new(device))
+}
+
+/// A fresh `/dev`: the usual devices, links and directories.
+///
+/// # Errors
+/// What the memory file system fails with, which cannot be at its start.
+pub fn mount(budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
+    let (_, root) = TmpFs::mount(Arc::clone(budget), 0o755);
+    let make = |name: &str, kind, mode| {
+        root.inode.create(name.as_bytes(), &NewNode { kind, mode, uid: 0, gid: 0 }).map(|_| ())
+    };
+    for (name, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
+        make(name, NodeKind::CharDevice(make_dev(1, minor)), 0o666)?;
+    }
+    make("tty", NodeKind::CharDevice(make_dev(5, 0)), 0o666)?;
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ] {
+        make(name, NodeKind::Symlink(target.into()), 0o777)?;
+    }
+    make("shm", NodeKind::Directory, 0o1777)?;
+    make("pts", NodeKind::Directory, 0o755)?;
+    Ok(root)
+}

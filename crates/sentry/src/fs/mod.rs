@@ -1,0 +1,50 @@
+//! The file systems, and what descriptors can stand for.
+
+pub mod dev;
+pub mod pidfd;
+pub mod pipe;
+pub mod tmpfs;
+
+use std::sync::{Arc, OnceLock};
+
+use stockade_abi::Errno;
+
+use crate::mm::Mappable;
+use crate::syscalls::Ctx;
+use crate::vfs::{File, Inode, NewNode, NodeKind, Path, SetAttrs, SuperBlock};
+
+/// What remains to be done after a file was opened by name: opening a FIFO waits for its other side.
+///
+/// # Errors
+/// ERESTARTSYS
+pub fn after_open(ctx: &Ctx, file: Arc<File>) -> Result<Arc<File>, Errno> {
+    if let Some(end) = file.ops().downcast_ref::<pipe::End>() {
+        pipe::wait_for_peer(&ctx.task, end, file.flags())?;
+    }
+    Ok(file)
+}
+
+/// What readlink(2) says of a magic link.
+///
+/// # Errors
+/// What the link itself fails with.
+pub fn magic_link_text(
+    ctx: &Ctx,
+    _inode: &Arc<dyn Inode>,
+    target: Result<Path, Errno>,
+) -> Result<Vec<u8>, Errno> {
+    Ok(target?.display(&ctx.task.fs().root()).0)
+}
+
+/// Memory for MAP_SHARED|MAP_ANONYMOUS: a file of its own that nobody can open.
+///
+/// # Errors
+/// ENOMEM, ENFILE.
+pub fn shared_anonymous(ctx: &Ctx, len: u64) -> Result<Arc<dyn Mappable>, Errno> {
+    static SHM: OnceLock<Arc<SuperBlock>> = OnceLock::new();
+    let sb = SHM.get_or_init(|| SuperBlock::new("tmpfs", "shm", false, false));
+    let fs = tmpfs::TmpFs::new(sb.dev, Arc::clone(&ctx.task.kernel.memory_files));
+    let inode = fs.make(&NewNode { kind: NodeKind::Regular, mode: 0o777, uid: 0, gid: 0 });
+    inode.set_attrs(&SetAttrs { size: Some(len), ..SetAttrs::default() })?;
+    Ok(inode.as_mappable(b"/dev/zero (deleted)".to_vec()))
+}

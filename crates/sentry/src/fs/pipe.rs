@@ -1,0 +1,363 @@
+//! Pipes and FIFOs (pipe(7), fifo(7)).
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::ioctl as io;
+
+use crate::io::{Sink, Source};
+use crate::mm::{MemoryManager, UserMemory};
+use crate::vfs::{File, FileOps, anon};
+use crate::wait::{Readiness, WaitQueue};
+
+/// Writes up to this size are not torn apart.
+pub const PIPE_BUF: usize = 4096;
+/// Bytes that a new pipe holds.
+const DEFAULT_SIZE: usize = 65536;
+/// Bytes that F_SETPIPE_SZ gives without privilege (`fs.pipe-max-size`).
+pub const MAX_SIZE: usize = 1 << 20;
+
+/// A ring of bytes. The buffer is made when first written to, and then stays.
+#[derive(Default)]
+struct Ring {
+    buf: Box<[u8]>,
+    start: usize,
+    len: usize,
+}
+
+impl Ring {
+    /// Where data lies: one piece, or two around the end.
+    fn data(&self) -> (&[u8], &[u8]) {
+        let first = self.len.min(self.buf.len() - self.start);
+        (&self.buf[self.start..self.start + first], &self.buf[..self.len - first])
+    }
+
+    /// Where room is: one piece, or two around the end.
+    fn room(&mut self) -> (&mut [u8], &mut [u8]) {
+        let cap = self.buf.len();
+        let end = self.start + self.len;
+        if end >= cap {
+            let (head, _) = self.buf.split_at_mut(self.start);
+            (&mut head[end - cap..], &mut [])
+        } else {
+            let (head, tail) = self.buf.split_at_mut(end);
+            (tail, &mut head[..self.start])
+        }
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.len -= n;
+        self.start = if self.len == 0 { 0 } else { (self.start + n) % self.buf.len() };
+    }
+
+    fn resize(&mut self, size: usize) {
+        let mut buf = vec![0; size].into_boxed_slice();
+        let (a, b) = self.data();
+        buf[..a.len()].copy_from_slice(a);
+        buf[a.len()..a.len() + b.len()].copy_from_slice(b);
+        (self.buf, self.start) = (buf, 0);
+    }
+}
+
+#[derive(Default)]
+struct State {
+    ring: Ring,
+    size: usize,
+    readers: usize,
+    writers: usize,
+    /// How often each end was opened, for those who wait for the other side of a FIFO.
+    reader_opens: u64,
+    writer_opens: u64,
+}
+
+/// A pipe.
+pub struct Pipe {
+    state: Mutex<State>,
+    queue: Arc<WaitQueue>,
+}
+
+impl Pipe {
+    /// An empty pipe without ends.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let state = State { size: DEFAULT_SIZE, ..State::default() };
+        Arc::new(Self { state: Mutex::new(state), queue: Arc::new(WaitQueue::new()) })
+    }
+
+    fn open_end(self: &Arc<Self>, reads: bool, writes: bool) -> Arc<End> {
+        let mut state = self.state.lock();
+        state.readers += usize::from(reads);
+        state.writers += usize::from(writes);
+        state.reader_opens += u64::from(reads);
+        state.writer_opens += u64::from(writes);
+        drop(state);
+        self.queue.notify(Readiness::all());
+        Arc::new(End { pipe: Arc::clone(self), reads, writes })
+    }
+
+    fn read(&self, dst: &mut dyn Sink) -> Result<usize, Errno> {
+        if dst.remaining() == 0 {
+            return Ok(0);
+        }
+        let mut state = self.state.lock();
+        if state.ring.len == 0 {
+            return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+        }
+        let was_full = state.size - state.ring.len < PIPE_BUF;
+        let (a, b) = state.ring.data();
+        let mut n = dst.put(&a[..a.len().min(dst.remaining())])?;
+        if n == a.len() && !b.is_empty() {
+            // What has been taken is taken, whatever happens to the rest.
+            n += dst.put(&b[..b.len().min(dst.remaining())]).unwrap_or(0);
+        }
+        state.ring.consume(n);
+        let has_room = state.size - state.ring.len >= PIPE_BUF;
+        drop(state);
+        if was_full && has_room {
+            self.queue.notify(Readiness::WRITABLE);
+        }
+        Ok(n)
+    }
+
+    fn write(&self, src: &mut dyn Source) -> Result<usize, Errno> {
+        let want = src.remaining();
+        let mut state = self.state.lock();
+        if state.readers == 0 {
+            return Err(Errno::EPIPE);
+        }
+        if want == 0 {
+            return Ok(0);
+        }
+        if state.ring.buf.len() != state.size {
+            let size = state.size;
+            state.ring.resize(size);
+        }
+        let room = state.size - state.ring.len;
+        if room == 0 || (want <= PIPE_BUF && room < want) {
+            return Err(Errno::EAGAIN);
+        }
+        let was_empty = state.ring.len == 0;
+        let (a, b) = state.ring.room();
+        let first = a.len().min(want);
+        let mut n = src.take(&mut a[..first])?;
+        if n == first && n < want && !b.is_empty() {
+            let second = b.len().min(want - n);
+            n += src.take(&mut b[..second]).unwrap_or(0);
+        }
+        state.ring.len += n;
+        drop(state);
+        if was_empty {
+            self.queue.notify(Readiness::READABLE);
+        }
+        Ok(n)
+    }
+
+    /// F_SETPIPE_SZ
+    ///
+    /// # Errors
+    /// EINVAL, EBUSY if it holds more, EPERM beyond the limit.
+    pub fn set_size(&self, size: u64, privileged: bool) -> Result<usize, Errno> {
+        if size > 1 << 31 {
+            return Err(Errno::EINVAL);
+        }
+        let size = (size as usize).max(PIPE_BUF).next_power_of_two();
+        if size > MAX_SIZE && !privileged {
+            return Err(Errno::EPERM);
+        }
+        let size = size.min(MAX_SIZE * 16);
+        let mut state = self.state.lock();
+        if size < state.ring.len {
+            return Err(Errno::EBUSY);
+        }
+        state.size = size;
+        if !state.ring.buf.is_empty() {
+            state.ring.resize(size);
+        }
+        Ok(size)
+    }
+
+    /// F_GETPIPE_SZ
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.state.lock().size
+    }
+}
+
+/// An open end.
+pub struct End {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+}
+
+impl End {
+    /// The pipe.
+    #[must_use]
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+}
+
+impl FileOps for End {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        self.pipe.read(dst)
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        self.pipe.write(src)
+    }
+
+    fn poll(&self) -> Readiness {
+        let state = self.pipe.state.lock();
+        let mut ready = Readiness::empty();
+        if self.reads {
+            if state.ring.len > 0 {
+                ready |= Readiness::READABLE;
+            }
+            if state.writers == 0 && state.writer_opens > 0 {
+                ready |= Readiness::HUP;
+            }
+        }
+        if self.writes {
+            if state.size - state.ring.len >= PIPE_BUF {
+                ready |= Readiness::WRITABLE;
+            }
+            if state.readers == 0 {
+                ready |= Readiness::ERR;
+            }
+        }
+        ready
+    }
+
+    fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
+        Some(&self.pipe.queue)
+    }
+
+    fn ioctl(&self, _file: &File, mem: &MemoryManager, request: u32, arg: u64) -> Result<u64, Errno> {
+        match request {
+            io::FIONREAD => {
+                let len = self.pipe.state.lock().ring.len;
+                mem.copy_out(arg, &(len as i32))?;
+                Ok(0)
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut state = self.pipe.state.lock();
+        state.readers -= usize::from(self.reads);
+        state.writers -= usize::from(self.writes);
+        drop(state);
+        self.pipe.queue.notify(Readiness::all());
+    }
+}
+
+/// Opens an end of a FIFO. It may still have to wait for the other side: see [`wait_for_peer`].
+///
+/// # Errors
+/// ENXIO to write without blocking where nobody reads.
+pub fn open_fifo(pipe: &Arc<Pipe>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+    let (reads, writes) = match flags & c::O_ACCMODE {
+        c::O_RDONLY => (true, false),
+        c::O_WRONLY => (false, true),
+        _ => (true, true),
+    };
+    if writes && !reads && flags & c::O_NONBLOCK != 0 && pipe.state.lock().readers == 0 {
+        return Err(Errno::ENXIO);
+    }
+    Ok(pipe.open_end(reads, writes))
+}
+
+/// Waits until the other side of a FIFO has been opened, as open(2) of one does.
+///
+/// # Errors
+/// ERESTARTSYS
+pub fn wait_for_peer(task: &crate::task::Task, end: &End, flags: u32) -> Result<(), Errno> {
+    if flags & c::O_NONBLOCK != 0 || (end.reads && end.writes) {
+        return Ok(());
+    }
+    let opens = |s: &State| if end.reads { s.writer_opens } else { s.reader_opens };
+    let (before, there) = {
+        let state = end.pipe.state.lock();
+        (opens(&state), if end.reads { state.writers } else { state.readers } > 0)
+    };
+    if there {
+        return Ok(());
+    }
+    let _registration = end.pipe.queue.register(Readiness::all(), task.waiter.clone());
+    task.block_on(None, || {
+        let state = end.pipe.state.lock();
+        if opens(&state) != before { Ok(()) } else { Err(Errno::EAGAIN) }
+    })
+}
+
+/// A new pipe: its read end and its write end. `flags` may hold O_NONBLOCK and O_DIRECT.
+#[must_use]
+pub fn pair(flags: u32, uid: u32, gid: u32) -> (Arc<File>, Arc<File>) {
+    let pipe = Pipe::new();
+    let path = anon::path("pipe:[{}]", c::S_IFIFO | 0o600, uid, gid);
+    let reader = pipe.open_end(true, false);
+    let writer = pipe.open_end(false, true);
+    (File::new(path.clone(), reader, c::O_RDONLY | flags), File::new(path, writer, c::O_WRONLY | flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{BufSink, BufSource};
+
+    fn write(file: &File, bytes: &[u8]) -> Result<usize, Errno> {
+        file.write(&mut BufSource::new(bytes))
+    }
+
+    fn read(file: &File, n: usize) -> Result<Vec<u8>, Errno> {
+        let mut buf = vec![0; n];
+        let n = file.read(&mut BufSink::new(&mut buf))?;
+        buf.truncate(n);
+        Ok(buf)
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_around_the_end() {
+        let (r, w) = pair(0, 0, 0);
+        let mut sent = 0u8;
+        let mut seen = 0u8;
+        for round in 1..200 {
+            let chunk: Vec<u8> = (0..round * 37 % 5000)
+                .map(|_| {
+                    sent = sent.wrapping_add(1);
+                    sent
+                })
+                .collect();
+            assert_eq!(write(&w, &chunk), Ok(chunk.len()));
+            for b in read(&r, 70000).unwrap_or_default() {
+                seen = seen.wrapping_add(1);
+                assert_eq!(b, seen);
+            }
+        }
+        assert_eq!(read(&r, 1), Err(Errno::EAGAIN));
+    }
+
+    #[test]
+    fn small_writes_are_whole_and_ends_are_noticed() {
+        let (r, w) = pair(0, 0, 0);
+        assert_eq!(write(&w, &[1; 65000]), Ok(65000));
+        assert_eq!(write(&w, &[2; 1000]), Err(Errno::EAGAIN));
+        assert_eq!(write(&w, &[3; 5000]), Ok(536));
+        assert_eq!(w.ops().poll(), Readiness::empty());
+        assert_eq!(r.ops().poll(), Readiness::READABLE);
+        drop(w);
+        assert_eq!(r.ops().poll(), Readiness::READABLE | Readiness::HUP);
+        assert_eq!(read(&r, 70000).map(|b| b.len()), Ok(65536));
+        assert_eq!(read(&r, 1), Ok(vec![]));
+        let (r, w) = pair(0, 0, 0);
+        drop(r);
+        assert_eq!(write(&w, &[1]), Err(Errno::EPIPE));
+        assert!(w.ops().poll().contains(Readiness::ERR));
+    }
+}

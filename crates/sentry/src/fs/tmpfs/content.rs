@@ -1,0 +1,288 @@
+//! The bytes of a regular file.
+//!
+//! They lie in large chunks on the sentry's heap, with holes where nothing was written, until the file is first mapped:
+//! from then on they are a memfd of the host, so that mappings, reads and writes see the same pages.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
+use rustix::io::{pread, pwrite};
+use stockade_abi::Errno;
+
+use super::Budget;
+use crate::io::{Sink, Source};
+use crate::vfs::Seek;
+
+/// Bytes of a chunk.
+const CHUNK: u64 = 128 * 1024;
+/// The largest file (`MAX_LFS_FILESIZE`).
+const MAX_SIZE: u64 = i64::MAX as u64;
+/// Bytes moved at once through a buffer.
+const BOUNCE: usize = 64 * 1024;
+
+enum Storage {
+    Chunks(BTreeMap<u64, Box<[u8]>>),
+    Memfd(Arc<OwnedFd>),
+}
+
+/// A file's bytes and size.
+pub struct Content {
+    size: u64,
+    storage: Storage,
+    budget: Arc<Budget>,
+    charged: u64,
+}
+
+fn host(e: rustix::io::Errno) -> Errno {
+    Errno::from_raw(e.raw_os_error())
+}
+
+impl Content {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self { size: 0, storage: Storage::Chunks(BTreeMap::new()), budget, charged: 0 }
+    }
+
+    /// Bytes that the file has.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes that it takes, in units of 512.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.charged / 512
+    }
+
+    fn charge(&mut self, to: u64) -> Result<(), Errno> {
+        if to > self.charged {
+            self.budget.take(to - self.charged)?;
+        } else {
+            self.budget.give(self.charged - to);
+        }
+        self.charged = to;
+        Ok(())
+    }
+
+    /// Reads from an offset.
+    pub(super) fn read(&self, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        let len = self.size.saturating_sub(offset).min(dst.remaining() as u64) as usize;
+        let mut done = 0;
+        while done < len {
+            let at = offset + done as u64;
+            let step = match &self.storage {
+                Storage::Chunks(chunks) => {
+                    let within = (at % CHUNK) as usize;
+                    let want = (len - done).min(CHUNK as usize - within);
+                    match chunks.get(&(at / CHUNK)) {
+                        Some(chunk) if within < chunk.len() => {
+                            dst.put(&chunk[within..chunk.len().min(within + want)])
+                        }
+                        _ => dst.put_zeros(want),
+                    }
+                }
+                Storage::Memfd(fd) => {
+                    let mut buf = vec![0; (len - done).min(BOUNCE)];
+                    let n = pread(fd, &mut buf, at).map_err(host)?;
+                    if n == 0 {
+                        break;
+                    }
+                    dst.put(&buf[..n])
+                }
+            };
+            match step {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    /// The part of a chunk that holds `len` bytes from `within` on; small files have small chunks.
+    fn chunk_for(&mut self, index: u64, within: usize, len: usize) -> Result<&mut [u8], Errno> {
+        let need = within + len;
+        let Storage::Chunks(chunks) = &mut self.storage else { return Err(Errno::EIO) };
+        let have = chunks.get(&index).map_or(0, |c| c.len());
+        if have < need {
+            // Doubling keeps appending cheap; whole pages keep the count honest.
+            let grown = if index == 0 {
+                need.max(have * 2).next_multiple_of(4096).min(CHUNK as usize)
+            } else {
+                CHUNK as usize
+            };
+            let extra = (grown - have) as u64;
+            self.budget.take(extra)?;
+            self.charged += extra;
+            let mut chunk = vec![0; grown].into_boxed_slice();
+            if let Some(old) = chunks.get(&index) {
+                chunk[..have].copy_from_slice(old);
+            }
+            chunks.insert(index, chunk);
+        }
+        let chunk = chunks.get_mut(&index).ok_or(Errno::EIO)?;
+        Ok(&mut chunk[within..need])
+    }
+
+    /// Writes at an offset.
+    pub(super) fn write(&mut self, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        if offset >= MAX_SIZE && src.remaining() > 0 {
+            return Err(Errno::EFBIG);
+        }
+        let len = src.remaining().min(usize::try_from(MAX_SIZE - offset).unwrap_or(usize::MAX));
+        let mut done = 0;
+        while done < len {
+            let at = offset + done as u64;
+            let step = if matches!(self.storage, Storage::Chunks(_)) {
+                let within = (at % CHUNK) as usize;
+                let want = (len - done).min(CHUNK as usize - within);
+                match self.chunk_for(at / CHUNK, within, want) {
+                    Ok(room) => src.take(room),
+                    Err(e) => Err(e),
+                }
+            } else {
+                self.write_memfd(src, at, (len - done).min(BOUNCE))
+            };
+            match step {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+            self.size = self.size.max(offset + done as u64);
+        }
+        Ok(done)
+    }
+
+    fn write_memfd(&mut self, src: &mut dyn Source, at: u64, want: usize) -> Result<usize, Errno> {
+        let mut buf = vec![0; want];
+        let n = src.take(&mut buf)?;
+        let end = (at + n as u64).next_multiple_of(4096);
+        if end > self.charged {
+            self.charge(end)?;
+        }
+        let Storage::Memfd(fd) = &self.storage else { return Err(Errno::EIO) };
+        pwrite(fd, &buf[..n], at).map_err(host)
+    }
+
+    /// Changes the size; what comes back after a cut is zero.
+    pub(super) fn resize(&mut self, size: u64) -> Result<(), Errno> {
+        if size > MAX_SIZE {
+            return Err(Errno::EFBIG);
+        }
+        if size < self.size {
+            self.zero(size, self.size - size)?;
+        }
+        if let Storage::Memfd(fd) = &self.storage {
+            ftruncate(fd, size).map_err(host)?;
+            if size < self.size {
+                self.charge(self.charged.min(size.next_multiple_of(4096)))?;
+            }
+        }
+        self.size = size;
+        Ok(())
+    }
+
+    /// Makes a range read as zeros, giving back what it took where possible.
+    pub(super) fn zero(&mut self, offset: u64, len: u64) -> Result<(), Errno> {
+        let end = offset.saturating_add(len);
+        match &mut self.storage {
+            Storage::Memfd(fd) => {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                if len > 0 {
+                    fallocate(fd, flags, offset, len).map_err(host)?;
+                }
+            }
+            Storage::Chunks(chunks) => {
+                let touched: Vec<u64> =
+                    chunks.range(offset / CHUNK..end.div_ceil(CHUNK)).map(|(&i, _)| i).collect();
+                for index in touched {
+                    let base = index * CHUNK;
+                    if offset <= base && base + CHUNK <= end {
+                        let gone = chunks.remove(&index).map_or(0, |c| c.len()) as u64;
+                        self.budget.give(gone);
+                        self.charged -= gone;
+                    } else if let Some(chunk) = chunks.get_mut(&index) {
+                        let from = offset.saturating_sub(base).min(chunk.len() as u64) as usize;
+                        let to = (end - base).min(chunk.len() as u64) as usize;
+                        chunk[from..to].fill(0);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets memory aside for a range (fallocate(2)).
+    pub(super) fn reserve(&mut self, offset: u64, len: u64, keep_size: bool) -> Result<(), Errno> {
+        let end = offset.checked_add(len).filter(|&e| e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
+        let (limit, used) = self.budget.figures();
+        if len > limit.saturating_sub(used) && len > self.charged {
+            return Err(Errno::ENOSPC);
+        }
+        if !keep_size && end > self.size {
+            self.resize(end)?;
+        }
+        Ok(())
+    }
+
+    /// The next data or hole (lseek(2)).
+    pub(super) fn seek(&self, whence: Seek, offset: u64) -> Result<u64, Errno> {
+        if offset >= self.size {
+            return Err(Errno::ENXIO);
+        }
+        match &self.storage {
+            Storage::Memfd(fd) => {
+                let from = if whence == Seek::Data { SeekFrom::Data(offset) } else { SeekFrom::Hole(offset) };
+                seek(fd, from).map_err(host)
+            }
+            Storage::Chunks(chunks) => {
+                let mut at = offset;
+                loop {
+                    if at >= self.size {
+                        return if whence == Seek::Data { Err(Errno::ENXIO) } else { Ok(self.size) };
+                    }
+                    let is_data =
+                        chunks.get(&(at / CHUNK)).is_some_and(|c| ((at % CHUNK) as usize) < c.len());
+                    if is_data == (whence == Seek::Data) {
+                        return Ok(at);
+                    }
+                    at = match chunks.get(&(at / CHUNK)) {
+                        Some(c) if is_data => at / CHUNK * CHUNK + c.len() as u64,
+                        _ => (at / CHUNK + 1) * CHUNK,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The memfd that holds the bytes from now on.
+    pub(super) fn memfd(&mut self) -> Result<Arc<OwnedFd>, Errno> {
+        let chunks = match &self.storage {
+            Storage::Memfd(fd) => return Ok(Arc::clone(fd)),
+            Storage::Chunks(chunks) => chunks,
+        };
+        let fd = memfd_create(c"stockade-file", MemfdFlags::CLOEXEC).map_err(host)?;
+        ftruncate(&fd, self.size).map_err(host)?;
+        for (index, chunk) in chunks {
+            let base = index * CHUNK;
+            let len = (chunk.len() as u64).min(self.size.saturating_sub(base)) as usize;
+            let mut done = 0;
+            while done < len {
+                done += pwrite(&fd, &chunk[done..len], base + done as u64).map_err(host)?;
+            }
+        }
+        let fd = Arc::new(fd);
+        self.storage = Storage::Memfd(Arc::clone(&fd));
+        Ok(fd)
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.budget.give(self.charged);
+    }
+}

@@ -1,0 +1,70 @@
+//! `#!` lines.
+
+use stockade_abi::Errno;
+
+/// What a script wants to be run by.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) interpreter: Vec<u8>,
+    pub(super) argument: Option<Vec<u8>>,
+}
+
+fn is_blank(b: u8) -> bool {
+    b == b' ' || b == b'\t'
+}
+
+fn trim(mut s: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = s
+        && is_blank(*first)
+    {
+        s = rest;
+    }
+    while let [rest @ .., last] = s
+        && is_blank(*last)
+    {
+        s = rest;
+    }
+    s
+}
+
+/// Reads the line from a file's first bytes; none if it is no script.
+///
+/// # Errors
+/// ENOEXEC if there is no interpreter, or its name may be cut off.
+pub(super) fn parse(head: &[u8]) -> Result<Option<Line>, Errno> {
+    let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
+    let end = rest.iter().position(|&b| b == b'\n' || b == 0);
+    let line = trim(&rest[..end.unwrap_or(rest.len())]);
+    if line.is_empty() {
+        return Err(Errno::ENOEXEC);
+    }
+    let split = line.iter().position(|&b| is_blank(b));
+    // Without an end of line the name must at least be whole.
+    if end.is_none() && split.is_none() && head.len() >= super::HEAD_SIZE {
+        return Err(Errno::ENOEXEC);
+    }
+    let (interpreter, argument) = match split {
+        Some(at) => (line[..at].to_vec(), Some(trim(&line[at..]).to_vec()).filter(|a| !a.is_empty())),
+        None => (line.to_vec(), None),
+    };
+    Ok(Some(Line { interpreter, argument }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_optional_argument() {
+        let line = |i: &str, a: Option<&str>| {
+            Ok(Some(Line { interpreter: i.into(), argument: a.map(|a| a.as_bytes().to_vec()) }))
+        };
+        assert_eq!(parse(b"#!/bin/sh\nx"), line("/bin/sh", None));
+        assert_eq!(parse(b"#! \t/usr/bin/env  python3 -u \nx"), line("/usr/bin/env", Some("python3 -u")));
+        assert_eq!(parse(b"#!/bin/sh"), line("/bin/sh", None));
+        assert_eq!(parse(b"#!  \n"), Err(Errno::ENOEXEC));
+        assert_eq!(parse(b"\x7fELF"), Ok(None));
+        let long = [b"#!".as_slice(), &[b'a'; 254]].concat();
+        assert_eq!(parse(&long), Err(Errno::ENOEXEC));
+    }
+}

@@ -1,0 +1,242 @@
+//! Descriptors (close(2), dup(2), fcntl(2), ioctl(2), fsync(2), fallocate(2)).
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::file::FOwnerEx;
+use stockade_abi::general as c;
+use stockade_abi::ioctl as io;
+
+use super::{Args, Ctx, SysResult};
+use crate::mm::UserMemory;
+use crate::vfs::{Attrs, File, FileType, ops};
+
+fn close_file(ctx: &Ctx, file: &Arc<File>) {
+    crate::vfs::lock::release_posix(file, &ctx.files);
+    file.ops().flush(file);
+}
+
+pub(super) fn close(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let file = ctx.files.remove(a.i32(0))?;
+    close_file(ctx, &file);
+    Ok(0)
+}
+
+const CLOSE_RANGE_UNSHARE: u32 = 2;
+const CLOSE_RANGE_CLOEXEC: u32 = 4;
+
+pub(super) fn close_range(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (first, last, flags) = (a.u32(0), a.u32(1), a.u32(2));
+    if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & CLOSE_RANGE_UNSHARE != 0 {
+        unshare_files(ctx);
+    }
+    if flags & CLOSE_RANGE_CLOEXEC != 0 {
+        ctx.files.set_cloexec_range(first, last);
+        return Ok(0);
+    }
+    for file in ctx.files.remove_range(first, last) {
+        close_file(ctx, &file);
+    }
+    Ok(0)
+}
+
+/// Gives the task an FD table of its own (CLONE_FILES of unshare(2)).
+pub(super) fn unshare_files(ctx: &mut Ctx) {
+    let copy = Arc::new(ctx.files.copy());
+    *ctx.task.files.write() = Arc::clone(&copy);
+    ctx.files = copy;
+}
+
+pub(super) fn dup(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let file = ctx.files.get(a.i32(0))?;
+    Ok(ctx.files.add(file, false, ctx.task.fd_limit())? as u64)
+}
+
+fn dup_to(ctx: &Ctx, old: i32, new: i32, cloexec: bool) -> SysResult {
+    let file = ctx.files.get(old)?;
+    if let Some(replaced) = ctx.files.replace(new, file, cloexec, ctx.task.fd_limit())? {
+        close_file(ctx, &replaced);
+    }
+    Ok(new as u64)
+}
+
+pub(super) fn dup2(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (old, new) = (a.i32(0), a.i32(1));
+    if old == new {
+        ctx.files.get(old)?;
+        return Ok(new as u64);
+    }
+    dup_to(ctx, old, new, false)
+}
+
+pub(super) fn dup3(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (old, new, flags) = (a.i32(0), a.i32(1), a.u32(2));
+    if old == new || flags & !c::O_CLOEXEC != 0 {
+        return Err(Errno::EINVAL);
+    }
+    dup_to(ctx, old, new, flags != 0)
+}
+
+pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (fd, command, arg) = (a.i32(0), a.u32(1), a.u64(2));
+    let file = ctx.files.get(fd)?;
+    let path_ok = matches!(command, c::F_DUPFD | c::F_DUPFD_CLOEXEC | c::F_GETFD | c::F_SETFD | c::F_GETFL);
+    if file.is_path_only() && !path_ok {
+        return Err(Errno::EBADF);
+    }
+    match command {
+        c::F_DUPFD | c::F_DUPFD_CLOEXEC => {
+            let from = i32::try_from(arg).map_err(|_| Errno::EINVAL)?;
+            let limit = ctx.task.fd_limit();
+            if from < 0 || from as u64 >= limit {
+                return Err(Errno::EINVAL);
+            }
+            Ok(ctx.files.add_from(from, file, command == c::F_DUPFD_CLOEXEC, limit)? as u64)
+        }
+        c::F_GETFD => Ok(u64::from(ctx.files.cloexec(fd)?)),
+        c::F_SETFD => ctx.files.set_cloexec(fd, arg & u64::from(c::FD_CLOEXEC) != 0).map(|()| 0),
+        c::F_GETFL => Ok(u64::from(file.flags() | c::O_LARGEFILE)),
+        c::F_SETFL => file.set_flags(arg as u32).map(|()| 0),
+        c::F_GETOWN => {
+            let owner = *file.owner.lock();
+            Ok(if owner.kind == 2 { -i64::from(owner.id) as u64 } else { owner.id as u64 })
+        }
+        c::F_SETOWN => {
+            let id = arg as i32;
+            let mut owner = file.owner.lock();
+            (owner.kind, owner.id) =
+                if id < 0 { (2, id.checked_neg().ok_or(Errno::EINVAL)?) } else { (1, id) };
+            Ok(0)
+        }
+        c::F_GETOWN_EX => {
+            let owner = *file.owner.lock();
+            ctx.mm.copy_out(arg, &FOwnerEx { kind: owner.kind, pid: owner.id })?;
+            Ok(0)
+        }
+        c::F_SETOWN_EX => {
+            let new: FOwnerEx = ctx.mm.copy_in(arg)?;
+            if !(0..=2).contains(&new.kind) {
+                return Err(Errno::EINVAL);
+            }
+            let mut owner = file.owner.lock();
+            (owner.kind, owner.id) = (new.kind, new.pid);
+            Ok(0)
+        }
+        c::F_GETSIG => Ok(file.owner.lock().signal as u64),
+        c::F_SETSIG => {
+            let signo = i32::try_from(arg).map_err(|_| Errno::EINVAL)?;
+            if signo != 0 && !stockade_abi::signal::is_valid(signo) {
+                return Err(Errno::EINVAL);
+            }
+            file.owner.lock().signal = signo;
+            Ok(0)
+        }
+        _ => crate::vfs::lock::fcntl(ctx, &file, command, arg),
+    }
+}
+
+pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (fd, request, arg) = (a.i32(0), a.u32(1), a.u64(2));
+    let file = ctx.file(fd)?;
+    match request {
+        io::FIOCLEX => ctx.files.set_cloexec(fd, true).map(|()| 0),
+        io::FIONCLEX => ctx.files.set_cloexec(fd, false).map(|()| 0),
+        io::FIONBIO => {
+            let on: i32 = ctx.mm.copy_in(arg)?;
+            let flags = if on != 0 { file.flags() | c::O_NONBLOCK } else { file.flags() & !c::O_NONBLOCK };
+            file.set_flags(flags).map(|()| 0)
+        }
+        io::FIOASYNC => {
+            let on: i32 = ctx.mm.copy_in(arg)?;
+            let flags = if on != 0 { file.flags() | c::FASYNC } else { file.flags() & !c::FASYNC };
+            file.set_flags(flags).map(|()| 0)
+        }
+        io::FIONREAD if file.attrs()?.file_type() == FileType::Regular => {
+            let size = file.attrs()?.size;
+            let left = file.with_position(|p| Ok(size.saturating_sub(*p)))?;
+            ctx.mm.copy_out(arg, &i32::try_from(left).unwrap_or(i32::MAX))?;
+            Ok(0)
+        }
+        _ => {
+            let mm = Arc::clone(&ctx.mm);
+            file.ops().ioctl(&file, &mm, request, arg)
+        }
+    }
+}
+
+pub(super) fn fsync(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.file(a.i32(0))?.ops().sync(false).map(|()| 0)
+}
+
+pub(super) fn fdatasync(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.file(a.i32(0))?.ops().sync(true).map(|()| 0)
+}
+
+pub(super) fn sync(_ctx: &mut Ctx, _a: &Args) -> SysResult {
+    Ok(0)
+}
+
+pub(super) fn syncfs(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.file(a.i32(0)).map(|_| 0)
+}
+
+/// Clears set-id bits and sets the times of a file that a writer without CAP_FSETID changes.
+fn resize(ctx: &Ctx, file: &File, size: u64) -> Result<(), Errno> {
+    let creds = ctx.task.creds();
+    let fs = ctx.task.fs();
+    let request = ops::Request { root: fs.root(), start: fs.cwd(), creds: &creds, umask: 0 };
+    request.truncate_inode(&file.path, size)
+}
+
+pub(super) fn ftruncate(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let size = u64::try_from(a.i64(1)).map_err(|_| Errno::EINVAL)?;
+    let file = ctx.file(a.i32(0))?;
+    if file.attrs()?.file_type() != FileType::Regular || !file.is_writable() {
+        return Err(Errno::EINVAL);
+    }
+    resize(ctx, &file, size).map(|()| 0)
+}
+
+pub(super) fn fallocate(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let file = ctx.file(a.i32(0))?;
+    let offset = u64::try_from(a.i64(2)).map_err(|_| Errno::EINVAL)?;
+    let len = u64::try_from(a.i64(3)).ok().filter(|&l| l > 0).ok_or(Errno::EINVAL)?;
+    if !file.is_writable() {
+        return Err(Errno::EBADF);
+    }
+    match file.attrs()? {
+        Attrs { mode, .. } if FileType::from_mode(mode) == FileType::Fifo => return Err(Errno::ESPIPE),
+        Attrs { mode, .. } if FileType::from_mode(mode) == FileType::Directory => return Err(Errno::EISDIR),
+        Attrs { mode, .. } if FileType::from_mode(mode) != FileType::Regular => return Err(Errno::ENODEV),
+        _ => {}
+    }
+    if offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
+        return Err(Errno::EFBIG);
+    }
+    file.ops().allocate(a.u32(1), offset, len).map(|()| 0)
+}
+
+pub(super) fn fadvise64(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let file = ctx.file(a.i32(0))?;
+    if file.attrs()?.file_type() == FileType::Fifo {
+        return Err(Errno::ESPIPE);
+    }
+    if a.u32(3) > 5 || a.i64(2) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(0)
+}
+
+pub(super) fn readahead(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let file = ctx.file(a.i32(0))?;
+    if !file.is_readable() {
+        return Err(Errno::EBADF);
+    }
+    if file.attrs()?.file_type() != FileType::Regular {
+        return Err(Errno::EINVAL);
+    }
+    Ok(0)
+}

@@ -1,0 +1,517 @@
+//! Processes (clone(2), execve(2), exit(2), wait4(2), setpgid(2), prctl(2)).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::prctl as p;
+use stockade_abi::sched::{CLONE_ARGS_SIZE_VER0, CloneArgs as RawCloneArgs};
+use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
+use stockade_abi::time::{Rusage, Timeval};
+
+use super::open::copy_in_extensible;
+use super::{Args, Ctx, Flow, SysResult};
+use crate::mm::UserMemory;
+use crate::task::clone::{self, CloneArgs};
+use crate::task::exit::status_of_exit;
+use crate::task::wait::{ChildEvent, Which};
+
+pub(super) fn clone(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let flags = a.u64(0);
+    let pidfd = flags & u64::from(c::CLONE_PIDFD) != 0;
+    if pidfd && flags & u64::from(c::CLONE_PARENT_SETTID | c::CLONE_DETACHED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let args = CloneArgs {
+        flags: flags & 0xffff_ff00,
+        pidfd: if pidfd { a.u64(2) } else { 0 },
+        child_tid: a.u64(3),
+        parent_tid: a.u64(2),
+        exit_signal: (flags & 0xff) as i32,
+        stack: a.u64(1),
+        tls: a.u64(4),
+        set_tid: Vec::new(),
+    };
+    clone::clone(ctx, &args)
+}
+
+pub(super) fn clone3(ctx: &mut Ctx, a: &Args) -> SysResult {
+    if a.u64(1) < CLONE_ARGS_SIZE_VER0 {
+        return Err(Errno::EINVAL);
+    }
+    let raw: RawCloneArgs = copy_in_extensible(ctx, a.u64(0), a.u64(1))?;
+    if raw.flags & !0x3_ffff_ffff != 0
+        || raw.flags & u64::from(c::CLONE_DETACHED) != 0
+        || raw.flags & (u64::from(c::CSIGNAL) & !u64::from(c::CLONE_NEWTIME)) != 0
+        || (raw.flags & u64::from(c::CLONE_THREAD | c::CLONE_PARENT) != 0 && raw.exit_signal != 0)
+        || (raw.stack == 0) != (raw.stack_size == 0)
+        || (raw.set_tid == 0) != (raw.set_tid_size == 0)
+        || raw.set_tid_size > 32
+    {
+        return Err(Errno::EINVAL);
+    }
+    let exit_signal = i32::try_from(raw.exit_signal).map_err(|_| Errno::EINVAL)?;
+    if exit_signal != 0 && !is_valid(exit_signal) {
+        return Err(Errno::EINVAL);
+    }
+    let stack = raw.stack.checked_add(raw.stack_size).ok_or(Errno::EINVAL)?;
+    let args = CloneArgs {
+        flags: raw.flags,
+        pidfd: raw.pidfd,
+        child_tid: raw.child_tid,
+        parent_tid: raw.parent_tid,
+        exit_signal,
+        stack,
+        tls: raw.tls,
+        set_tid: ctx.mm.copy_in_vec(raw.set_tid, raw.set_tid_size as usize)?,
+    };
+    clone::clone(ctx, &args)
+}
+
+pub(super) fn fork(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    clone::fork(ctx)
+}
+
+pub(super) fn vfork(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    clone::vfork(ctx)
+}
+
+/// Bytes of arguments and environment together at most, whatever the stack's limit.
+const MAX_STRINGS: usize = 6 << 20;
+/// Bytes of one string with its zero.
+const MAX_STRING: usize = 32 * 4096;
+
+fn strings(ctx: &Ctx, mut addr: u64, total: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut list = Vec::new();
+    // Linux takes a null pointer for an empty list.
+    if addr == 0 {
+        return Ok(list);
+    }
+    let mut page = [0u64; 64];
+    loop {
+        let mut bytes = [0; 512];
+        let got = ctx.mm.read(addr, &mut bytes)? / 8;
+        if got == 0 {
+            return Err(Errno::EFAULT);
+        }
+        for (word, b) in page.iter_mut().zip(bytes.chunks_exact(8)).take(got) {
+            *word = b.try_into().map_or(0, u64::from_ne_bytes);
+        }
+        for &string in &page[..got] {
+            if string == 0 {
+                return Ok(list);
+            }
+            let s = ctx.mm.copy_in_c_string(string, MAX_STRING).map_err(|e| match e {
+                Errno::ENAMETOOLONG => Errno::E2BIG,
+                e => e,
+            })?;
+            *total += s.len() + 9;
+            if *total > MAX_STRINGS {
+                return Err(Errno::E2BIG);
+            }
+            list.push(s);
+        }
+        addr += got as u64 * 8;
+    }
+}
+
+pub(super) fn execve(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let path = ctx.path(a.u64(0))?;
+    let mut total = 0;
+    let argv = strings(ctx, a.u64(1), &mut total)?;
+    let envp = strings(ctx, a.u64(2), &mut total)?;
+    crate::task::exec::exec(ctx, &path, argv, envp, None, false)
+}
+
+pub(super) fn execveat(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (dirfd, flags) = (a.i32(0), a.u32(4));
+    if flags & !(c::AT_EMPTY_PATH | c::AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = ctx.path(a.u64(1))?;
+    let mut total = 0;
+    let argv = strings(ctx, a.u64(2), &mut total)?;
+    let envp = strings(ctx, a.u64(3), &mut total)?;
+    let no_follow = flags & c::AT_SYMLINK_NOFOLLOW != 0;
+    if path.is_empty() {
+        if flags & c::AT_EMPTY_PATH == 0 {
+            return Err(Errno::ENOENT);
+        }
+        let file = ctx.files.get(dirfd)?;
+        let name = format!("/dev/fd/{dirfd}");
+        return crate::task::exec::exec(ctx, name.as_bytes(), argv, envp, Some(file), no_follow);
+    }
+    if path.first() == Some(&b'/') || dirfd == c::AT_FDCWD {
+        return crate::task::exec::exec(ctx, &path, argv, envp, None, no_follow);
+    }
+    let how = if no_follow { c::AT_SYMLINK_NOFOLLOW } else { 0 };
+    let place = super::stat::place_at(ctx, dirfd, &path, how)?;
+    let file = crate::vfs::File::new(place, Arc::clone(ctx.files.get(dirfd)?.ops()), c::O_PATH);
+    let name = [format!("/dev/fd/{dirfd}/").as_bytes(), &path].concat();
+    crate::task::exec::exec(ctx, &name, argv, envp, Some(file), no_follow)
+}
+
+pub(super) fn exit(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.refresh_cpu_time();
+    ctx.flow = Flow::Exit(a.i32(0));
+    Ok(0)
+}
+
+pub(super) fn exit_group(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.refresh_cpu_time();
+    ctx.task.exit_group(status_of_exit(a.i32(0)));
+    ctx.flow = Flow::Exit(a.i32(0));
+    Ok(0)
+}
+
+fn rusage_of(event: &ChildEvent) -> Rusage {
+    Rusage {
+        utime: Timeval::from_duration(event.times.user),
+        stime: Timeval::from_duration(event.times.system),
+        maxrss: (event.max_rss / 1024) as i64,
+        ..Rusage::default()
+    }
+}
+
+pub(super) fn wait4(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (pid, options) = (a.i32(0), a.u32(2));
+    let known = c::WNOHANG | c::WUNTRACED | c::WCONTINUED | c::__WNOTHREAD | c::__WCLONE | c::__WALL;
+    if options & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let pidns = &ctx.task.tg.pidns;
+    let which = match pid {
+        -1 => Which::Any,
+        0 => Which::Group(ctx.task.kernel.tree.lock().group(ctx.task.tg.tgid)?.pgid),
+        i32::MIN => return Err(Errno::ESRCH),
+        pid if pid < 0 => Which::Group(pidns.root_of(-pid).ok_or(Errno::ECHILD)?),
+        pid => Which::Pid(pidns.root_of(pid).ok_or(Errno::ECHILD)?),
+    };
+    let Some(event) = ctx.task.wait_for_child(which, options | c::WEXITED)? else { return Ok(0) };
+    if a.u64(1) != 0 {
+        ctx.mm.copy_out(a.u64(1), &event.wait_status)?;
+    }
+    if a.u64(3) != 0 {
+        ctx.mm.copy_out(a.u64(3), &rusage_of(&event))?;
+    }
+    // A child in a namespace below has a number here too.
+    Ok(child_number(ctx, &event) as u64)
+}
+
+/// The child's number as the caller sees it. Its own entry is gone by now if it was reaped, but not in the root.
+fn child_number(ctx: &Ctx, event: &ChildEvent) -> i32 {
+    match ctx.task.tg.pidns.local(event.tgid) {
+        0 => event.tgid,
+        local => local,
+    }
+}
+
+pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (kind, id, options) = (a.u32(0), a.i32(1), a.u32(3));
+    let events = c::WEXITED | c::WSTOPPED | c::WCONTINUED;
+    let known = events | c::WNOHANG | c::WNOWAIT | c::__WNOTHREAD | c::__WCLONE | c::__WALL;
+    if options & !known != 0 || options & events == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let pidns = &ctx.task.tg.pidns;
+    let mut options = options;
+    let which = match kind {
+        c::P_ALL => Which::Any,
+        c::P_PID if id > 0 => Which::Pid(pidns.root_of(id).ok_or(Errno::ECHILD)?),
+        c::P_PGID if id == 0 => Which::Group(ctx.task.kernel.tree.lock().group(ctx.task.tg.tgid)?.pgid),
+        c::P_PGID if id > 0 => Which::Group(pidns.root_of(id).ok_or(Errno::ECHILD)?),
+        c::P_PIDFD if id >= 0 => {
+            let file = ctx.files.get(id)?;
+            let pidfd = file.ops().downcast_ref::<crate::fs::pidfd::PidFd>().ok_or(Errno::EBADF)?;
+            if file.is_nonblocking() {
+                options |= c::WNOHANG;
+            }
+            Which::Pid(pidfd.tg.tgid)
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    let event = ctx.task.wait_for_child(which, options)?;
+    if event.is_none() && options != a.u32(3) {
+        return Err(Errno::EAGAIN);
+    }
+    if a.u64(4) != 0
+        && let Some(event) = &event
+    {
+        ctx.mm.copy_out(a.u64(4), &rusage_of(event))?;
+    }
+    if a.u64(2) != 0 {
+        let mut info = match &event {
+            Some(e) => SigInfo::child(SIGCHLD, e.code, child_number(ctx, e), e.uid, e.status, 0, 0),
+            None => SigInfo::default(),
+        };
+        info.errno = 0;
+        // Linux writes only these fields.
+        ctx.mm.copy_out(a.u64(2), &[info.signo, info.errno, info.code])?;
+        ctx.mm.copy_out(a.u64(2) + 16, &[info.pid(), info.uid() as i32, info.status()])?;
+    }
+    Ok(0)
+}
+
+pub(super) fn getpid(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    Ok(ctx.task.local_pid() as u64)
+}
+
+pub(super) fn gettid(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    Ok(ctx.task.local_tid() as u64)
+}
+
+pub(super) fn getppid(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    let tree = ctx.task.kernel.tree.lock();
+    let parent = tree.group(ctx.task.tg.tgid)?.parent;
+    Ok(ctx.task.tg.pidns.local(parent) as u64)
+}
+
+/// A process by the number that the caller gave, 0 for itself; its number in the root namespace.
+pub(super) fn process_by_number(ctx: &Ctx, pid: i32) -> Result<i32, Errno> {
+    match pid {
+        0 => Ok(ctx.task.tg.tgid),
+        pid if pid < 0 => Err(Errno::ESRCH),
+        pid => ctx.task.tg.pidns.root_of(pid).ok_or(Errno::ESRCH),
+    }
+}
+
+pub(super) fn getpgid(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let tgid = process_by_number(ctx, a.i32(0))?;
+    let tree = ctx.task.kernel.tree.lock();
+    let tgid = tree.tasks.get(&tgid).map_or(tgid, |t| t.tg.tgid);
+    Ok(ctx.task.tg.pidns.local(tree.group(tgid)?.pgid) as u64)
+}
+
+pub(super) fn getpgrp(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    getpgid(ctx, &Args::default())
+}
+
+pub(super) fn getsid(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let tgid = process_by_number(ctx, a.i32(0))?;
+    let tree = ctx.task.kernel.tree.lock();
+    let tgid = tree.tasks.get(&tgid).map_or(tgid, |t| t.tg.tgid);
+    Ok(ctx.task.tg.pidns.local(tree.group(tgid)?.sid) as u64)
+}
+
+pub(super) fn setpgid(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let (pid, pgid) = (a.i32(0), a.i32(1));
+    if pgid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let me = ctx.task.tg.tgid;
+    let target = process_by_number(ctx, pid)?;
+    let pgid = if pgid == 0 { target } else { ctx.task.tg.pidns.root_of(pgid).ok_or(Errno::EPERM)? };
+    let mut tree = ctx.task.kernel.tree.lock();
+    let my_sid = tree.group(me)?.sid;
+    let group = tree.group(target)?;
+    if target != me {
+        if group.parent != me {
+            return Err(Errno::ESRCH);
+        }
+        if group.sid != my_sid {
+            return Err(Errno::EPERM);
+        }
+        if group.tg.has_execed.load(Ordering::Relaxed) {
+            return Err(Errno::EACCES);
+        }
+    }
+    if group.sid == target {
+        return Err(Errno::EPERM);
+    }
+    if pgid != target && tree.session_of_pgrp(pgid) != Some(my_sid) {
+        return Err(Errno::EPERM);
+    }
+    tree.group_mut(target)?.pgid = pgid;
+    Ok(0)
+}
+
+pub(super) fn setsid(ctx: &mut Ctx, _a: &Args) -> SysResult {
+    let me = ctx.task.tg.tgid;
+    let mut tree = ctx.task.kernel.tree.lock();
+    if tree.group(me)?.sid == me || tree.members(me).next().is_some() {
+        return Err(Errno::EPERM);
+    }
+    let group = tree.group_mut(me)?;
+    (group.sid, group.pgid) = (me, me);
+    Ok(ctx.task.tg.pidns.local(me) as u64)
+}
+
+pub(super) fn set_tid_address(ctx: &mut Ctx, a: &Args) -> SysResult {
+    ctx.task.clear_child_tid.store(a.u64(0), Ordering::Relaxed);
+    Ok(ctx.task.local_tid() as u64)
+}
+
+pub(super) fn arch_prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
+    const ARCH_SET_GS: u32 = 0x1001;
+    const ARCH_SET_FS: u32 = 0x1002;
+    const ARCH_GET_FS: u32 = 0x1003;
+    const ARCH_GET_GS: u32 = 0x1004;
+    const ARCH_GET_CPUID: u32 = 0x1011;
+    let addr = a.u64(1);
+    let in_range = addr < ctx.mm.layout().usable.end;
+    match a.u32(0) {
+        ARCH_SET_FS if in_range => ctx.thread().context_mut().fs_base = addr,
+        ARCH_SET_GS if in_range => ctx.thread().context_mut().gs_base = addr,
+        ARCH_SET_FS | ARCH_SET_GS => return Err(Errno::EPERM),
+        ARCH_GET_FS => {
+            let base = ctx.thread().context().fs_base;
+            ctx.mm.copy_out(addr, &base)?;
+        }
+        ARCH_GET_GS => {
+            let base = ctx.thread().context().gs_base;
+            ctx.mm.copy_out(addr, &base)?;
+        }
+        ARCH_GET_CPUID => return Ok(1),
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let task = Arc::clone(&ctx.task);
+    let rest_zero = a.u64(2) == 0 && a.u64(3) == 0 && a.u64(4) == 0;
+    match a.u32(0) {
+        p::PR_SET_NAME => {
+            let mut name = match ctx.mm.copy_in_c_string(a.u64(1), 16) {
+                Err(Errno::ENAMETOOLONG) => {
+                    let mut bytes = vec![0; 15];
+                    ctx.mm.read_exact(a.u64(1), &mut bytes)?;
+                    bytes
+                }
+                other => other?,
+            };
+            name.truncate(15);
+            *task.name.write() = name;
+        }
+        p::PR_GET_NAME => {
+            let mut name = [0; 16];
+            let current = task.name.read();
+            name[..current.len()].copy_from_slice(&current);
+            ctx.mm.copy_out(a.u64(1), &name)?;
+        }
+        p::PR_SET_PDEATHSIG => {
+            let signo = i32::try_from(a.u64(1)).map_err(|_| Errno::EINVAL)?;
+            if signo != 0 && !is_valid(signo) {
+                return Err(Errno::EINVAL);
+            }
+            task.pdeathsig.store(signo, Ordering::Relaxed);
+        }
+        p::PR_GET_PDEATHSIG => ctx.mm.copy_out(a.u64(1), &task.pdeathsig.load(Ordering::Relaxed))?,
+        p::PR_GET_DUMPABLE => return Ok(u64::from(task.tg.dumpable.load(Ordering::Relaxed))),
+        p::PR_SET_DUMPABLE => {
+            let value = u32::try_from(a.u64(1)).ok().filter(|v| *v <= 1).ok_or(Errno::EINVAL)?;
+            task.tg.dumpable.store(value, Ordering::Relaxed);
+        }
+        p::PR_SET_CHILD_SUBREAPER => task.tg.is_subreaper.store(a.u64(1) != 0, Ordering::Relaxed),
+        p::PR_GET_CHILD_SUBREAPER => {
+            ctx.mm.copy_out(a.u64(1), &i32::from(task.tg.is_subreaper.load(Ordering::Relaxed)))?;
+        }
+        p::PR_SET_NO_NEW_PRIVS => {
+            if a.u64(1) != 1 || !rest_zero {
+                return Err(Errno::EINVAL);
+            }
+            task.change_creds(|c| {
+                c.no_new_privs = true;
+                Ok(())
+            })?;
+        }
+        p::PR_GET_NO_NEW_PRIVS => {
+            if a.u64(1) != 0 || !rest_zero {
+                return Err(Errno::EINVAL);
+            }
+            return Ok(u64::from(task.creds().no_new_privs));
+        }
+        p::PR_GET_KEEPCAPS => return Ok(u64::from(task.creds().securebits >> 4 & 1)),
+        p::PR_SET_KEEPCAPS => {
+            if a.u64(1) > 1 {
+                return Err(Errno::EINVAL);
+            }
+            task.change_creds(|c| {
+                c.securebits = c.securebits & !(1 << 4) | (a.u64(1) as u32) << 4;
+                Ok(())
+            })?;
+        }
+        p::PR_GET_SECUREBITS => return Ok(u64::from(task.creds().securebits)),
+        p::PR_CAPBSET_READ => {
+            if a.u64(1) > u64::from(stockade_abi::sched::CAP_LAST_CAP) {
+                return Err(Errno::EINVAL);
+            }
+            return Ok(task.creds().bounding >> a.u64(1) & 1);
+        }
+        p::PR_CAPBSET_DROP => {
+            if !task.creds().has_cap(c::CAP_SETPCAP) {
+                return Err(Errno::EPERM);
+            }
+            if a.u64(1) > u64::from(stockade_abi::sched::CAP_LAST_CAP) {
+                return Err(Errno::EINVAL);
+            }
+            task.change_creds(|c| {
+                c.bounding &= !(1 << a.u64(1));
+                Ok(())
+            })?;
+        }
+        p::PR_CAP_AMBIENT => return super::ids::cap_ambient(ctx, a),
+        p::PR_SET_TIMERSLACK => {
+            let slack = if a.u64(1) == 0 { 50_000 } else { a.u64(1) };
+            task.timer_slack.store(slack, Ordering::Relaxed);
+        }
+        p::PR_GET_TIMERSLACK => return Ok(task.timer_slack.load(Ordering::Relaxed)),
+        p::PR_GET_TSC => ctx.mm.copy_out(a.u64(1), &1i32)?,
+        p::PR_GET_TIMING => return Ok(0),
+        p::PR_SET_TIMING if a.u64(1) == 0 => {}
+        p::PR_GET_THP_DISABLE if a.u64(1) == 0 && rest_zero => return Ok(0),
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+pub(super) fn unshare(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let flags = a.u32(0);
+    let simple =
+        c::CLONE_FILES | c::CLONE_FS | c::CLONE_SYSVSEM | c::CLONE_THREAD | c::CLONE_SIGHAND | c::CLONE_VM;
+    let namespaces = c::CLONE_NEWUTS | c::CLONE_NEWPID;
+    if flags & !(simple | namespaces) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & namespaces != 0 && !ctx.task.creds().has_cap(c::CAP_SYS_ADMIN) {
+        return Err(Errno::EPERM);
+    }
+    let threads = ctx.task.kernel.tree.lock().group(ctx.task.tg.tgid)?.threads.len();
+    if flags & (c::CLONE_THREAD | c::CLONE_SIGHAND | c::CLONE_VM) != 0 && threads > 1 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & c::CLONE_FILES != 0 {
+        super::fd::unshare_files(ctx);
+    }
+    if flags & c::CLONE_FS != 0 {
+        let copy = ctx.task.fs().copy();
+        *ctx.task.fs.write() = copy;
+    }
+    let mut ns = ctx.task.ns.write();
+    if flags & c::CLONE_NEWUTS != 0 {
+        let (host, domain) = ns.uts.names.read().clone();
+        ns.uts = crate::task::UtsNamespace::new(&host, &domain);
+    }
+    if flags & c::CLONE_NEWPID != 0 {
+        ns.pid_for_children = crate::task::PidNamespace::new(Some(Arc::clone(&ctx.task.tg.pidns)))?;
+    }
+    Ok(0)
+}
+
+pub(super) fn pidfd_open(ctx: &mut Ctx, a: &Args) -> SysResult {
+    let flags = a.u32(1);
+    if a.i32(0) <= 0 || flags & !c::O_NONBLOCK != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let tgid = process_by_number(ctx, a.i32(0))?;
+    let tg = {
+        let tree = ctx.task.kernel.tree.lock();
+        match tree.group(tgid) {
+            Ok(group) => Arc::clone(&group.tg),
+            Err(_) if tree.tasks.contains_key(&tgid) => return Err(Errno::ENOENT),
+            Err(e) => return Err(e),
+        }
+    };
+    Ok(crate::fs::pidfd::install(&ctx.task, &tg, flags)? as u64)
+}

@@ -1,0 +1,328 @@
+//! The one table of system calls: number, name, arguments, handler, and how well it is supported.
+//!
+//! Dispatch, strace and `docs/syscalls.md` all read it. A call that is not in it answers ENOSYS.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stockade_abi::nr;
+
+use super::{
+    Handler, fd, futex, ids, memory, names, open, poll, process, rw, sched, signal, stat, system, time,
+};
+
+/// What an argument is, for strace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A descriptor.
+    Fd,
+    /// A descriptor of a directory, or AT_FDCWD.
+    DirFd,
+    /// A path in guest memory.
+    Path,
+    /// Bytes given; the next argument says how many.
+    InBuf,
+    /// Bytes taken; the result says how many.
+    OutBuf,
+    /// An address.
+    Ptr,
+    /// A vector of strings.
+    Argv,
+    /// A signed number.
+    Int,
+    /// An unsigned number.
+    Uint,
+    /// Bits without names.
+    Hex,
+    /// A count of bytes.
+    Size,
+    /// Permission bits.
+    Mode,
+    /// open(2)'s flags.
+    OpenFlags,
+    /// mmap(2)'s access.
+    Prot,
+    /// mmap(2)'s flags.
+    MmapFlags,
+    /// A signal.
+    Signal,
+}
+
+/// How well a call is supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// All of it.
+    Full,
+    /// What is missing.
+    Partial(&'static str),
+}
+
+/// A system call.
+pub struct Syscall {
+    /// Number.
+    pub nr: u32,
+    /// Name.
+    pub name: &'static str,
+    /// Its arguments.
+    pub args: &'static [Kind],
+    /// What carries it out.
+    pub handler: Handler,
+    /// How well.
+    pub support: Support,
+}
+
+const fn full(nr: u32, name: &'static str, args: &'static [Kind], handler: Handler) -> Syscall {
+    Syscall { nr, name, args, handler, support: Support::Full }
+}
+
+const fn partial(
+    nr: u32,
+    name: &'static str,
+    args: &'static [Kind],
+    handler: Handler,
+    missing: &'static str,
+) -> Syscall {
+    Syscall { nr, name, args, handler, support: Support::Partial(missing) }
+}
+
+use Kind::{
+    Argv, DirFd, Fd, Hex, InBuf, Int, MmapFlags, Mode, OpenFlags, OutBuf, Path, Prot, Ptr, Signal, Size, Uint,
+};
+
+/// All supported calls, by number.
+#[rustfmt::skip]
+pub static TABLE: &[Syscall] = &[
+    full(0, "read", &[Fd, OutBuf, Size], rw::read),
+    full(1, "write", &[Fd, InBuf, Size], rw::write),
+    full(2, "open", &[Path, OpenFlags, Mode], open::open),
+    full(3, "close", &[Fd], fd::close),
+    full(4, "stat", &[Path, Ptr], stat::stat),
+    full(5, "fstat", &[Fd, Ptr], stat::fstat),
+    full(6, "lstat", &[Path, Ptr], stat::lstat),
+    full(7, "poll", &[Ptr, Uint, Int], poll::poll),
+    full(8, "lseek", &[Fd, Int, Int], rw::lseek),
+    partial(9, "mmap", &[Ptr, Size, Prot, MmapFlags, Fd, Hex], memory::mmap, "huge pages"),
+    full(10, "mprotect", &[Ptr, Size, Prot], memory::mprotect),
+    full(11, "munmap", &[Ptr, Size], memory::munmap),
+    full(12, "brk", &[Ptr], memory::brk),
+    full(13, "rt_sigaction", &[Signal, Ptr, Ptr, Size], signal::rt_sigaction),
+    full(14, "rt_sigprocmask", &[Int, Ptr, Ptr, Size], signal::rt_sigprocmask),
+    full(15, "rt_sigreturn", &[], signal::rt_sigreturn),
+    partial(16, "ioctl", &[Fd, Hex, Ptr], fd::ioctl, "as the file has them"),
+    full(17, "pread64", &[Fd, OutBuf, Size, Int], rw::pread64),
+    full(18, "pwrite64", &[Fd, InBuf, Size, Int], rw::pwrite64),
+    full(19, "readv", &[Fd, Ptr, Uint], rw::readv),
+    full(20, "writev", &[Fd, Ptr, Uint], rw::writev),
+    full(21, "access", &[Path, Hex], stat::access),
+    full(22, "pipe", &[Ptr], system::pipe),
+    full(23, "select", &[Int, Ptr, Ptr, Ptr, Ptr], poll::select),
+    full(24, "sched_yield", &[], sched::sched_yield),
+    full(25, "mremap", &[Ptr, Size, Size, Hex, Ptr], memory::mremap),
+    full(26, "msync", &[Ptr, Size, Hex], memory::msync),
+    full(27, "mincore", &[Ptr, Size, Ptr], memory::mincore),
+    partial(28, "madvise", &[Ptr, Size, Int], memory::madvise, "no merging, no poisoning"),
+    full(32, "dup", &[Fd], fd::dup),
+    full(33, "dup2", &[Fd, Fd], fd::dup2),
+    full(34, "pause", &[], signal::pause),
+    full(35, "nanosleep", &[Ptr, Ptr], time::nanosleep),
+    full(39, "getpid", &[], process::getpid),
+    full(40, "sendfile", &[Fd, Fd, Ptr, Size], rw::sendfile),
+    partial(56, "clone", &[Hex, Ptr, Ptr, Ptr, Ptr], process::clone, "no user, mount, network, ipc namespaces"),
+    full(57, "fork", &[], process::fork),
+    full(58, "vfork", &[], process::vfork),
+    full(59, "execve", &[Path, Argv, Ptr], process::execve),
+    full(60, "exit", &[Int], process::exit),
+    full(61, "wait4", &[Int, Ptr, Hex, Ptr], process::wait4),
+    full(62, "kill", &[Int, Signal], signal::kill),
+    full(63, "uname", &[Ptr], system::uname),
+    partial(72, "fcntl", &[Fd, Int, Hex], fd::fcntl, "no leases"),
+    full(74, "fsync", &[Fd], fd::fsync),
+    full(75, "fdatasync", &[Fd], fd::fdatasync),
+    full(76, "truncate", &[Path, Int], names::truncate),
+    full(77, "ftruncate", &[Fd, Int], fd::ftruncate),
+    full(78, "getdents", &[Fd, Ptr, Uint], names::getdents),
+    full(79, "getcwd", &[Ptr, Size], stat::getcwd),
+    full(80, "chdir", &[Path], stat::chdir),
+    full(81, "fchdir", &[Fd], stat::fchdir),
+    full(82, "rename", &[Path, Path], names::rename),
+    full(83, "mkdir", &[Path, Mode], names::mkdir),
+    full(84, "rmdir", &[Path], names::rmdir),
+    full(85, "creat", &[Path, Mode], open::creat),
+    full(86, "link", &[Path, Path], names::link),
+    full(87, "unlink", &[Path], names::unlink),
+    full(88, "symlink", &[Path, Path], names::symlink),
+    full(89, "readlink", &[Path, Ptr, Size], stat::readlink),
+    full(90, "chmod", &[Path, Mode], names::chmod),
+    full(91, "fchmod", &[Fd, Mode], names::fchmod),
+    full(92, "chown", &[Path, Int, Int], names::chown),
+    full(93, "fchown", &[Fd, Int, Int], names::fchown),
+    full(94, "lchown", &[Path, Int, Int], names::lchown),
+    full(95, "umask", &[Mode], stat::umask),
+    full(96, "gettimeofday", &[Ptr, Ptr], time::gettimeofday),
+    full(97, "getrlimit", &[Int, Ptr], sched::getrlimit),
+    partial(98, "getrusage", &[Int, Ptr], time::getrusage, "no fault or switch counts"),
+    full(99, "sysinfo", &[Ptr], system::sysinfo),
+    full(100, "times", &[Ptr], time::times),
+    partial(101, "ptrace", &[Int, Int, Ptr, Ptr], system::not_permitted, "refused"),
+    full(102, "getuid", &[], ids::getuid),
+    full(104, "getgid", &[], ids::getgid),
+    full(105, "setuid", &[Int], ids::setuid),
+    full(106, "setgid", &[Int], ids::setgid),
+    full(107, "geteuid", &[], ids::geteuid),
+    full(108, "getegid", &[], ids::getegid),
+    full(109, "setpgid", &[Int, Int], process::setpgid),
+    full(110, "getppid", &[], process::getppid),
+    full(111, "getpgrp", &[], process::getpgrp),
+    full(112, "setsid", &[], process::setsid),
+    full(113, "setreuid", &[Int, Int], ids::setreuid),
+    full(114, "setregid", &[Int, Int], ids::setregid),
+    full(115, "getgroups", &[Int, Ptr], ids::getgroups),
+    full(116, "setgroups", &[Int, Ptr], ids::setgroups),
+    full(117, "setresuid", &[Int, Int, Int], ids::setresuid),
+    full(118, "getresuid", &[Ptr, Ptr, Ptr], ids::getresuid),
+    full(119, "setresgid", &[Int, Int, Int], ids::setresgid),
+    full(120, "getresgid", &[Ptr, Ptr, Ptr], ids::getresgid),
+    full(121, "getpgid", &[Int], process::getpgid),
+    full(122, "setfsuid", &[Int], ids::setfsuid),
+    full(123, "setfsgid", &[Int], ids::setfsgid),
+    full(124, "getsid", &[Int], process::getsid),
+    full(125, "capget", &[Ptr, Ptr], ids::capget),
+    full(126, "capset", &[Ptr, Ptr], ids::capset),
+    full(127, "rt_sigpending", &[Ptr, Size], signal::rt_sigpending),
+    full(128, "rt_sigtimedwait", &[Ptr, Ptr, Ptr, Size], signal::rt_sigtimedwait),
+    full(129, "rt_sigqueueinfo", &[Int, Signal, Ptr], signal::rt_sigqueueinfo),
+    full(130, "rt_sigsuspend", &[Ptr, Size], signal::rt_sigsuspend),
+    full(131, "sigaltstack", &[Ptr, Ptr], signal::sigaltstack),
+    full(132, "utime", &[Path, Ptr], names::utime),
+    full(133, "mknod", &[Path, Mode, Hex], names::mknod),
+    partial(135, "personality", &[Hex], system::personality, "recorded only"),
+    full(137, "statfs", &[Path, Ptr], stat::statfs),
+    full(138, "fstatfs", &[Fd, Ptr], stat::fstatfs),
+    full(140, "getpriority", &[Int, Int], sched::getpriority),
+    partial(141, "setpriority", &[Int, Int, Int], sched::setpriority, "recorded only"),
+    partial(142, "sched_setparam", &[Int, Ptr], sched::sched_setparam, "recorded only"),
+    full(143, "sched_getparam", &[Int, Ptr], sched::sched_getparam),
+    partial(144, "sched_setscheduler", &[Int, Int, Ptr], sched::sched_setscheduler, "recorded only"),
+    full(145, "sched_getscheduler", &[Int], sched::sched_getscheduler),
+    full(146, "sched_get_priority_max", &[Int], sched::sched_get_priority_max),
+    full(147, "sched_get_priority_min", &[Int], sched::sched_get_priority_min),
+    full(148, "sched_rr_get_interval", &[Int, Ptr], sched::sched_rr_get_interval),
+    partial(149, "mlock", &[Ptr, Size], memory::mlock, "counted and populated, not pinned"),
+    full(150, "munlock", &[Ptr, Size], memory::munlock),
+    partial(151, "mlockall", &[Hex], memory::mlockall, "counted, not pinned"),
+    full(152, "munlockall", &[], memory::munlockall),
+    partial(157, "prctl", &[Int, Hex, Hex, Hex, Hex], process::prctl, "common options"),
+    full(158, "arch_prctl", &[Hex, Ptr], process::arch_prctl),
+    full(160, "setrlimit", &[Int, Ptr], sched::setrlimit),
+    full(161, "chroot", &[Path], stat::chroot),
+    full(162, "sync", &[], fd::sync),
+    partial(164, "settimeofday", &[Ptr, Ptr], time::settimeofday, "refused"),
+    full(170, "sethostname", &[Ptr, Size], system::sethostname),
+    full(171, "setdomainname", &[Ptr, Size], system::setdomainname),
+    full(186, "gettid", &[], process::gettid),
+    full(187, "readahead", &[Fd, Int, Size], fd::readahead),
+    full(200, "tkill", &[Int, Signal], signal::tkill),
+    full(201, "time", &[Ptr], time::time),
+    partial(202, "futex", &[Ptr, Hex, Int, Ptr, Ptr, Int], futex::futex, "no priority inheritance"),
+    partial(203, "sched_setaffinity", &[Int, Uint, Ptr], sched::sched_setaffinity, "recorded only"),
+    full(204, "sched_getaffinity", &[Int, Uint, Ptr], sched::sched_getaffinity),
+    full(217, "getdents64", &[Fd, Ptr, Uint], names::getdents64),
+    full(218, "set_tid_address", &[Ptr], process::set_tid_address),
+    full(219, "restart_syscall", &[], time::restart_syscall),
+    full(221, "fadvise64", &[Fd, Int, Size, Int], fd::fadvise64),
+    partial(227, "clock_settime", &[Int, Ptr], time::clock_settime, "refused"),
+    partial(228, "clock_gettime", &[Int, Ptr], time::clock_gettime, "own CPU clocks only"),
+    full(229, "clock_getres", &[Int, Ptr], time::clock_getres),
+    full(230, "clock_nanosleep", &[Int, Int, Ptr, Ptr], time::clock_nanosleep),
+    full(231, "exit_group", &[Int], process::exit_group),
+    full(234, "tgkill", &[Int, Int, Signal], signal::tgkill),
+    full(235, "utimes", &[Path, Ptr], names::utimes),
+    full(247, "waitid", &[Int, Int, Ptr, Hex, Ptr], process::waitid),
+    full(257, "openat", &[DirFd, Path, OpenFlags, Mode], open::openat),
+    full(258, "mkdirat", &[DirFd, Path, Mode], names::mkdirat),
+    full(259, "mknodat", &[DirFd, Path, Mode, Hex], names::mknodat),
+    full(260, "fchownat", &[DirFd, Path, Int, Int, Hex], names::fchownat),
+    full(261, "futimesat", &[DirFd, Path, Ptr], names::futimesat),
+    full(262, "newfstatat", &[DirFd, Path, Ptr, Hex], stat::newfstatat),
+    full(263, "unlinkat", &[DirFd, Path, Hex], names::unlinkat),
+    full(264, "renameat", &[DirFd, Path, DirFd, Path], names::renameat),
+    full(265, "linkat", &[DirFd, Path, DirFd, Path, Hex], names::linkat),
+    full(266, "symlinkat", &[Path, DirFd, Path], names::symlinkat),
+    full(267, "readlinkat", &[DirFd, Path, Ptr, Size], stat::readlinkat),
+    full(268, "fchmodat", &[DirFd, Path, Mode], names::fchmodat),
+    full(269, "faccessat", &[DirFd, Path, Hex], stat::faccessat),
+    full(270, "pselect6", &[Int, Ptr, Ptr, Ptr, Ptr, Ptr], poll::pselect6),
+    full(271, "ppoll", &[Ptr, Uint, Ptr, Ptr, Size], poll::ppoll),
+    partial(272, "unshare", &[Hex], process::unshare, "no user, mount, network, ipc namespaces"),
+    full(273, "set_robust_list", &[Ptr, Size], futex::set_robust_list),
+    full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
+    full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
+    full(285, "fallocate", &[Fd, Hex, Int, Int], fd::fallocate),
+    full(292, "dup3", &[Fd, Fd, OpenFlags], fd::dup3),
+    full(293, "pipe2", &[Ptr, OpenFlags], system::pipe2),
+    full(295, "preadv", &[Fd, Ptr, Uint, Int], rw::preadv),
+    full(296, "pwritev", &[Fd, Ptr, Uint, Int], rw::pwritev),
+    full(297, "rt_tgsigqueueinfo", &[Int, Int, Signal, Ptr], signal::rt_tgsigqueueinfo),
+    full(302, "prlimit64", &[Int, Int, Ptr, Ptr], sched::prlimit64),
+    full(306, "syncfs", &[Fd], fd::syncfs),
+    full(309, "getcpu", &[Ptr, Ptr, Ptr], system::getcpu),
+    full(315, "sched_getattr", &[Int, Ptr, Uint, Hex], sched::sched_getattr),
+    full(316, "renameat2", &[DirFd, Path, DirFd, Path, Hex], names::renameat2),
+    full(318, "getrandom", &[Ptr, Size, Hex], system::getrandom),
+    full(322, "execveat", &[DirFd, Path, Argv, Ptr, Hex], process::execveat),
+    partial(324, "membarrier", &[Int, Hex], memory::membarrier, "query only"),
+    partial(325, "mlock2", &[Ptr, Size, Hex], memory::mlock2, "counted and populated, not pinned"),
+    full(326, "copy_file_range", &[Fd, Ptr, Fd, Ptr, Size, Hex], rw::copy_file_range),
+    full(327, "preadv2", &[Fd, Ptr, Uint, Int, Int, Hex], rw::preadv2),
+    full(328, "pwritev2", &[Fd, Ptr, Uint, Int, Int, Hex], rw::pwritev2),
+    partial(329, "pkey_mprotect", &[Ptr, Size, Prot, Int], memory::pkey_mprotect, "no keys"),
+    full(332, "statx", &[DirFd, Path, Hex, Hex, Ptr], stat::statx),
+    full(424, "pidfd_send_signal", &[Fd, Signal, Ptr, Hex], signal::pidfd_send_signal),
+    partial(434, "pidfd_open", &[Int, Hex], process::pidfd_open, "no thread descriptors"),
+    partial(435, "clone3", &[Ptr, Size], process::clone3, "no user, mount, network, ipc namespaces"),
+    full(436, "close_range", &[Uint, Uint, Hex], fd::close_range),
+    full(437, "openat2", &[DirFd, Path, Ptr, Size], open::openat2),
+    full(439, "faccessat2", &[DirFd, Path, Hex, Hex], stat::faccessat2),
+    full(452, "fchmodat2", &[DirFd, Path, Mode, Hex], names::fchmodat2),
+];
+
+/// Numbers below this can be in the table.
+const LIMIT: usize = 512;
+
+/// The table, to be indexed by number.
+pub static BY_NUMBER: [Option<&'static Syscall>; LIMIT] = {
+    let mut index: [Option<&'static Syscall>; LIMIT] = [None; LIMIT];
+    let mut i = 0;
+    while i < TABLE.len() {
+        index[TABLE[i].nr as usize] = Some(&TABLE[i]);
+        i += 1;
+    }
+    index
+};
+
+/// Logs an unsupported call, the first time.
+pub fn note_unsupported(number: u64) {
+    static SEEN: [AtomicU64; LIMIT / 64] = [const { AtomicU64::new(0) }; LIMIT / 64];
+    let Ok(index) = usize::try_from(number) else { return };
+    let Some(word) = SEEN.get(index / 64) else { return };
+    let bit = 1 << (index % 64);
+    if word.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+        tracing::info!(
+            call = nr::name(number).unwrap_or("?"),
+            number,
+            "unsupported system call answered with ENOSYS"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_agree() {
+        for (i, call) in TABLE.iter().enumerate() {
+            assert_eq!(nr::name(u64::from(call.nr)), Some(call.name));
+            assert!(i == 0 || TABLE[i - 1].nr < call.nr, "{} is out of order", call.name);
+        }
+    }
+}

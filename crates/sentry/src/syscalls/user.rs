@@ -1,0 +1,59 @@
+//! Arguments in guest memory.
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::misc::PATH_MAX;
+
+use super::Ctx;
+use crate::creds::Credentials;
+use crate::mm::UserMemory;
+use crate::vfs::{Fd, File, Path, ops};
+
+impl Ctx {
+    /// A path.
+    ///
+    /// # Errors
+    /// EFAULT, ENAMETOOLONG.
+    pub(super) fn path(&self, addr: u64) -> Result<Vec<u8>, Errno> {
+        self.mm.copy_in_c_string(addr, PATH_MAX)
+    }
+
+    /// An open file.
+    ///
+    /// # Errors
+    /// EBADF
+    pub(super) fn file(&self, fd: Fd) -> Result<Arc<File>, Errno> {
+        self.files.get_open(fd)
+    }
+
+    /// Where a path relative to `dirfd` begins.
+    ///
+    /// # Errors
+    /// EBADF, ENOTDIR.
+    pub(super) fn start(&self, dirfd: Fd, path: &[u8]) -> Result<Path, Errno> {
+        if dirfd == c::AT_FDCWD || path.first() == Some(&b'/') {
+            return Ok(self.task.fs().cwd());
+        }
+        let file = self.files.get(dirfd)?;
+        if !path.is_empty() && !file.is_dir() {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(file.path.clone())
+    }
+
+    /// Surroundings for operations on names.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(super) fn request<'a>(
+        &self,
+        creds: &'a Credentials,
+        dirfd: Fd,
+        path: &[u8],
+    ) -> Result<ops::Request<'a>, Errno> {
+        let fs = self.task.fs();
+        Ok(ops::Request { root: fs.root(), start: self.start(dirfd, path)?, creds, umask: fs.umask() })
+    }
+}

@@ -1,0 +1,125 @@
+//! Taking the next signal, and what becomes of it (signal(7)).
+
+use stockade_abi::signal::*;
+
+use super::thread::{Task, work};
+use crate::signal::Disposition;
+use crate::signal::action::DefaultAction;
+
+/// What a task has to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: go on.
+    Continue,
+    /// Enter a handler; `mask` is what its frame saves.
+    Handle {
+        /// How.
+        action: SigAction,
+        /// What it is told.
+        info: SigInfo,
+        /// The mask to return to.
+        mask: SigSet,
+    },
+    /// The process ends with this status.
+    Exit(i32),
+    /// The process stops.
+    Stop(i32),
+}
+
+impl Task {
+    /// Takes signals until one has an effect.
+    #[must_use]
+    pub fn next_action(&self) -> Action {
+        loop {
+            let Some(info) = self.take_signal() else { return Action::Continue };
+            let signo = info.signo;
+            let actions = self.tg.actions();
+            match actions.disposition(signo) {
+                Disposition::Ignore => {}
+                Disposition::Handler(action) => {
+                    if SaFlags::from_bits_retain(action.flags).contains(SaFlags::RESETHAND) {
+                        actions.reset(signo);
+                    }
+                    let mut own = self.signals.lock();
+                    let mask = own.saved_mask.take().unwrap_or(own.mask);
+                    drop(own);
+                    self.clear_work(work::RESTORE_MASK);
+                    return Action::Handle { action, info, mask };
+                }
+                Disposition::Default => match DefaultAction::of(signo) {
+                    DefaultAction::Ignore | DefaultAction::Continue => {}
+                    DefaultAction::Terminate | DefaultAction::Core => {
+                        if !self.is_protected_init() {
+                            return Action::Exit(signo);
+                        }
+                    }
+                    DefaultAction::Stop => {
+                        let orphaned = signo != SIGSTOP && {
+                            let tree = self.kernel.tree.lock();
+                            tree.group(self.tg.tgid).is_ok_and(|g| tree.is_orphaned(g.pgid, None))
+                        };
+                        if !orphaned && !self.is_protected_init() {
+                            return Action::Stop(signo);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// The init of a PID namespace below the root does not die of signals it has no handler for. (The first process of a
+    /// sandbox is no such init: the sentry does an init's work for it.)
+    fn is_protected_init(&self) -> bool {
+        self.tg.pidns.level() > 0 && self.tg.pidns.init() == Some(self.tg.tgid)
+    }
+
+    fn take_signal(&self) -> Option<SigInfo> {
+        let mut group = self.tg.signals.lock();
+        let mut own = self.signals.lock();
+        let wanted = !own.mask;
+        let synchronous = wanted & SigSet::SYNCHRONOUS;
+        let found = if let Some(signo) = own.pending.next(synchronous) {
+            own.pending.take(signo)
+        } else if let Some(signo) = own.pending.next(wanted) {
+            own.pending.take(signo)
+        } else if let Some(signo) = group.pending.next(wanted) {
+            group.pending.take(signo)
+        } else {
+            // Nothing left for this thread. Under both locks, so that no sender can have missed it.
+            self.clear_work(work::SIGNAL);
+            None
+        };
+        drop(own);
+        drop(group);
+        found.map(|info| self.tg.timers.on_dequeue(info))
+    }
+
+    /// Takes one pending signal of a set, blocked or not (sigtimedwait(2), signalfd(2)).
+    #[must_use]
+    pub fn take_signal_of(&self, set: SigSet) -> Option<SigInfo> {
+        let mut group = self.tg.signals.lock();
+        let mut own = self.signals.lock();
+        let found = match own.pending.next(set) {
+            Some(signo) => own.pending.take(signo),
+            None => group.pending.next(set).and_then(|signo| group.pending.take(signo)),
+        };
+        drop(own);
+        drop(group);
+        found.map(|info| self.tg.timers.on_dequeue(info))
+    }
+
+    /// A handler has been entered: the mask while it runs.
+    pub fn handler_entered(&self, action: &SigAction, signo: i32) {
+        let mut mask = {
+            let mut own = self.signals.lock();
+            if own.altstack.flags & SS_AUTODISARM != 0 {
+                own.altstack = StackT { flags: SS_DISABLE, ..StackT::default() };
+            }
+            own.mask | action.mask
+        };
+        if !SaFlags::from_bits_retain(action.flags).contains(SaFlags::NODEFER) {
+            mask.insert(signo);
+        }
+        self.set_mask(mask);
+    }
+}

@@ -1,0 +1,275 @@
+//! The end of tasks and processes (exit(2), exit_group(2)).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use stockade_abi::signal::*;
+use stockade_abi::time::USER_HZ;
+
+use super::group::CpuTime;
+use super::thread::{Task, work};
+use super::tree::{Tree, Zombie};
+use crate::mm::UserMemory;
+use crate::signal::Disposition;
+use crate::wait::Readiness;
+
+/// Exit status of a program, as wait(2) encodes it.
+#[must_use]
+pub fn status_of_exit(code: i32) -> i32 {
+    (code & 0xff) << 8
+}
+
+fn ticks(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_nanos() * u128::from(USER_HZ) / 1_000_000_000).unwrap_or(i64::MAX)
+}
+
+impl Task {
+    /// Makes the whole process end with a status (wait(2)'s encoding); the first to say so decides.
+    pub fn exit_group(&self, status: i32) {
+        let tree = self.kernel.tree.lock();
+        let mut signals = self.tg.signals.lock();
+        if signals.group_exit.is_some() {
+            return;
+        }
+        signals.group_exit = Some(status);
+        signals.stop = super::group::StopState::Running;
+        drop(signals);
+        if let Ok(group) = tree.group(self.tg.tgid) {
+            for thread in &group.threads {
+                thread.clear_work(work::STOP);
+                thread.add_work(work::EXIT);
+            }
+        }
+    }
+
+    /// The end of this task; called by its own thread, which serves no guest any more. `status` is its own; that of the
+    /// process goes before.
+    pub fn finish(self: &Arc<Self>, status: i32) {
+        self.exiting.store(true, Ordering::Release);
+        if let Some(mm) = self.mm() {
+            crate::futex::exit_robust_list(self, &mm);
+            let clear = self.clear_child_tid.swap(0, Ordering::AcqRel);
+            if clear != 0 && Arc::strong_count(&mm) > 2 {
+                // Faults are the guest's own business.
+                let _ = mm.write(clear, &0u32.to_ne_bytes());
+                let _ = self.kernel.futexes.wake(&mm, clear, 1, u32::MAX, false);
+            }
+            self.tg.note_rss(mm.space().resident_size());
+        }
+        let mm = self.set_mm(None);
+        if let Some(mm) = &mm
+            && self.kernel.tree.lock().group(self.tg.tgid).is_ok_and(|g| g.threads.len() <= 1)
+        {
+            mm.release();
+        }
+        let files = std::mem::take(&mut *self.files.write());
+        if Arc::strong_count(&files) == 1 {
+            for file in files.take_all() {
+                crate::vfs::lock::release_posix(&file, &files);
+                file.ops().flush(&file);
+            }
+        }
+        drop(files);
+        drop(mm);
+        if let Some(done) = self.vfork_done.lock().take() {
+            done.finish();
+        }
+        let cpu = *self.cpu.lock();
+        self.tg.past.lock().threads += cpu;
+        let mut tree = self.kernel.tree.lock();
+        let last = tree.remove_task(self);
+        if last {
+            self.tg.timers.clear();
+            let status = self.tg.signals.lock().group_exit.unwrap_or(status);
+            self.end_process(&mut tree, status);
+        }
+        drop(tree);
+        self.kernel.report_continued();
+    }
+
+    fn end_process(&self, tree: &mut Tree, status: i32) {
+        let tgid = self.tg.tgid;
+        let past = *self.tg.past.lock();
+        let mut times = past.threads;
+        times += past.children;
+        let zombie = Zombie {
+            status,
+            uid: self.creds().uid.0,
+            times,
+            own_times: past.threads,
+            max_rss: self.tg.max_rss.load(Ordering::Relaxed).max(past.children_max_rss),
+        };
+        if let Ok(group) = tree.group_mut(tgid) {
+            group.zombie = Some(zombie);
+        }
+        self.tg.exit_events.notify(Readiness::all());
+        let is_ns_init = self.tg.pidns.init() == Some(tgid);
+        if is_ns_init {
+            self.tg.pidns.close();
+            tree.kill_namespace(&self.tg.pidns, tgid);
+        }
+        tree.reparent_children(self);
+        tree.orphan_groups_of(tgid);
+        tree.hang_up_session(tgid);
+        if tgid == self.kernel.init_tgid() {
+            self.kernel.init_ended(status, tree);
+        }
+        tree.announce_end(tgid);
+    }
+}
+
+impl Tree {
+    /// Takes a task out; true if it was the last of its process.
+    fn remove_task(&mut self, task: &Arc<Task>) -> bool {
+        let tid = task.tid();
+        self.tasks.remove(&tid);
+        let Ok(group) = self.group_mut(task.tg.tgid) else { return false };
+        group.threads.retain(|t| !Arc::ptr_eq(t, task));
+        let last = group.threads.is_empty();
+        if tid != task.tg.tgid {
+            task.tg.pidns.release(tid);
+        }
+        // A group stop must not wait for it, and a thread that waits for the others to go wants to know.
+        let mut signals = task.tg.signals.lock();
+        if let super::group::StopState::Stopping { signo, left } = signals.stop {
+            signals.stop = if left <= 1 {
+                super::group::StopState::Stopped(signo)
+            } else {
+                super::group::StopState::Stopping { signo, left: left - 1 }
+            };
+        }
+        drop(signals);
+        task.tg.exit_events.notify(Readiness::PRI);
+        last
+    }
+
+    /// Everything in a PID namespace dies with its init.
+    fn kill_namespace(&self, ns: &Arc<super::PidNamespace>, init: i32) {
+        let kill = SigInfo::new(SIGKILL, si::SI_KERNEL);
+        for group in self.groups.values() {
+            if group.tg.tgid != init && ns.contains(&group.tg.pidns) && group.zombie.is_none() {
+                let _ = self.send_group(group.tg.tgid, &kill);
+            }
+        }
+    }
+
+    /// Children go to the nearest ancestor that wants orphans, else to the init of their PID namespace.
+    fn reparent_children(&mut self, task: &Task) {
+        let tgid = task.tg.tgid;
+        let Ok(group) = self.group(tgid) else { return };
+        let children: Vec<i32> = group.children.iter().copied().collect();
+        if children.is_empty() {
+            return;
+        }
+        let mut reaper = group.parent;
+        let init = task.tg.pidns.init().unwrap_or(0);
+        loop {
+            match self.groups.get(&reaper) {
+                Some(g)
+                    if g.tg.is_subreaper.load(Ordering::Relaxed)
+                        && !g.threads.is_empty()
+                        && Arc::ptr_eq(&g.tg.pidns, &task.tg.pidns) =>
+                {
+                    break;
+                }
+                Some(g) if reaper != init => reaper = g.parent,
+                _ => {
+                    reaper = init;
+                    break;
+                }
+            }
+        }
+        if reaper == tgid || self.groups.get(&reaper).is_none_or(|g| g.threads.is_empty()) {
+            reaper = 0;
+        }
+        let sentry_reaps = reaper == 0 || reaper == task.kernel.init_tgid();
+        for child in children {
+            let Some(group) = self.groups.get_mut(&child) else { continue };
+            // An orphan announces its end by SIGCHLD whatever it was cloned with.
+            group.exit_signal = SIGCHLD;
+            let dead = group.zombie.is_some();
+            let subreaper =
+                self.groups.get(&reaper).is_some_and(|g| g.tg.is_subreaper.load(Ordering::Relaxed));
+            self.adopt(child, reaper, reaper);
+            if let Some(group) = self.groups.get_mut(&child) {
+                group.auto_reap = sentry_reaps && !subreaper;
+                for thread in group.threads.clone() {
+                    let signo = thread.pdeathsig.load(Ordering::Relaxed);
+                    if signo != 0 {
+                        let _ = self.send_task(&thread, &SigInfo::new(signo, si::SI_USER));
+                    }
+                }
+            }
+            if dead {
+                self.announce_end(child);
+            }
+        }
+    }
+
+    /// A process that ends, or leaves its group, may orphan stopped groups: their members get SIGHUP and SIGCONT.
+    pub(super) fn orphan_groups_of(&mut self, tgid: i32) {
+        let Ok(group) = self.group(tgid) else { return };
+        let mut candidates: Vec<i32> = group
+            .children
+            .iter()
+            .filter_map(|c| self.groups.get(c))
+            .filter(|c| c.sid == group.sid)
+            .map(|c| c.pgid)
+            .collect();
+        candidates.push(group.pgid);
+        candidates.dedup();
+        for pgid in candidates {
+            let stopped = self.members(pgid).any(|g| {
+                g.tg.tgid != tgid && matches!(g.tg.signals.lock().stop, super::group::StopState::Stopped(_))
+            });
+            if stopped && self.is_orphaned(pgid, Some(tgid)) {
+                let _ = self.send_pgrp(pgid, &SigInfo::new(SIGHUP, si::SI_KERNEL));
+                let _ = self.send_pgrp(pgid, &SigInfo::new(SIGCONT, si::SI_KERNEL));
+            }
+        }
+    }
+
+    /// Without its leader a session with a terminal is hung up. There is no terminal of the sandbox's own yet.
+    fn hang_up_session(&mut self, _tgid: i32) {}
+
+    /// Tells the parent of a process's end, or lets it vanish at once if nobody wants to know.
+    fn announce_end(&mut self, tgid: i32) {
+        let Ok(group) = self.group(tgid) else { return };
+        let Some(zombie) = group.zombie else { return };
+        let Some(parent) = self.groups.get(&group.parent).filter(|p| !p.threads.is_empty()) else {
+            self.reap(tgid);
+            return;
+        };
+        let signo = group.exit_signal;
+        let actions = parent.tg.actions();
+        let unwanted = signo == SIGCHLD
+            && (actions.disposition(SIGCHLD) == Disposition::Ignore
+                || SaFlags::from_bits_retain(actions.get(SIGCHLD).flags).contains(SaFlags::NOCLDWAIT));
+        let vanish = unwanted || group.auto_reap;
+        if signo != 0 && !group.auto_reap && actions.disposition(signo) != Disposition::Ignore {
+            let pid = parent.tg.pidns.local(tgid);
+            let (code, status) = match zombie.status & 0x7f {
+                0 => (si::CLD_EXITED, zombie.status >> 8 & 0xff),
+                sig if zombie.status & 0x80 != 0 => (si::CLD_DUMPED, sig),
+                sig => (si::CLD_KILLED, sig),
+            };
+            let CpuTime { user, system } = zombie.own_times;
+            let info = SigInfo::child(signo, code, pid, zombie.uid, status, ticks(user), ticks(system));
+            let _ = self.send_group(parent.tg.tgid, &info);
+        }
+        parent.tg.child_events.notify(Readiness::all());
+        if vanish {
+            self.reap(tgid);
+        }
+    }
+
+    /// Takes a zombie out for good.
+    pub(super) fn reap(&mut self, tgid: i32) {
+        if let Some(group) = self.groups.remove(&tgid) {
+            if let Some(parent) = self.groups.get_mut(&group.parent) {
+                parent.children.remove(&tgid);
+            }
+            group.tg.pidns.release(tgid);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Thread groups: what Linux calls a process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::limits::Limits;
+use super::pidns::PidNamespace;
+use crate::signal::{Actions, PendingQueue};
+use crate::wait::WaitQueue;
+
+/// Where a thread group is with stopping (signal(7), job control).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopState {
+    /// It runs.
+    #[default]
+    Running,
+    /// A signal stops it; so many threads still have to notice.
+    Stopping {
+        /// The signal.
+        signo: i32,
+        /// Threads to go.
+        left: usize,
+    },
+    /// It is stopped.
+    Stopped(i32),
+}
+
+/// Signals and stop state of a whole group.
+#[derive(Default)]
+pub struct GroupSignals {
+    /// Sent to the process.
+    pub pending: PendingQueue,
+    /// Whether it runs.
+    pub stop: StopState,
+    /// Set once: the status the whole group ends with (wait(2)'s encoding).
+    pub group_exit: Option<i32>,
+}
+
+/// CPU time used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    /// In guest code.
+    pub user: Duration,
+    /// On its behalf in kernels.
+    pub system: Duration,
+}
+
+impl std::ops::AddAssign for CpuTime {
+    fn add_assign(&mut self, other: Self) {
+        self.user += other.user;
+        self.system += other.system;
+    }
+}
+
+/// CPU time of those that are gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PastTimes {
+    /// Threads of the group that have ended.
+    pub threads: CpuTime,
+    /// Children waited for, and theirs.
+    pub children: CpuTime,
+    /// Largest resident set of a child, in bytes.
+    pub children_max_rss: u64,
+}
+
+/// A thread group.
+pub struct ThreadGroup {
+    /// Its leader's number in the root namespace, which is its own.
+    pub tgid: i32,
+    /// The PID namespace it lives in.
+    pub pidns: Arc<PidNamespace>,
+    /// Signals. Locked after the tree, before a thread's own.
+    pub signals: Mutex<GroupSignals>,
+    /// What it does with signals; shared by CLONE_SIGHAND, replaced by execve(2).
+    pub actions: RwLock<Arc<Actions>>,
+    /// Resource limits.
+    pub limits: RwLock<Limits>,
+    /// Told when a child changes state.
+    pub child_events: Arc<WaitQueue>,
+    /// Told when it ends, for pidfds.
+    pub exit_events: Arc<WaitQueue>,
+    /// Whether orphans below it become its children (PR_SET_CHILD_SUBREAPER).
+    pub is_subreaper: AtomicBool,
+    /// Whether it has executed a program since it was cloned (setpgid(2)).
+    pub has_execed: AtomicBool,
+    /// PR_SET_DUMPABLE
+    pub dumpable: AtomicU32,
+    /// Times of the dead.
+    pub past: Mutex<PastTimes>,
+    /// When it began, in nanoseconds of the monotonic clock.
+    pub start_time: u64,
+    /// Largest resident set seen, in bytes.
+    pub max_rss: AtomicU64,
+    /// oom_score_adj
+    pub oom_score_adj: AtomicI32,
+    /// Timers (setitimer(2), timer_create(2)).
+    pub timers: crate::time::ProcessTimers,
+}
+
+impl ThreadGroup {
+    /// A group of a new process.
+    #[must_use]
+    pub fn new(
+        tgid: i32,
+        pidns: Arc<PidNamespace>,
+        actions: Arc<Actions>,
+        limits: Limits,
+        start_time: u64,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            tgid,
+            pidns,
+            signals: Mutex::default(),
+            actions: RwLock::new(actions),
+            limits: RwLock::new(limits),
+            child_events: Arc::new(WaitQueue::new()),
+            exit_events: Arc::new(WaitQueue::new()),
+            is_subreaper: AtomicBool::new(false),
+            has_execed: AtomicBool::new(false),
+            dumpable: AtomicU32::new(1),
+            past: Mutex::default(),
+            start_time,
+            max_rss: AtomicU64::new(0),
+            oom_score_adj: AtomicI32::new(0),
+            timers: crate::time::ProcessTimers::default(),
+        })
+    }
+
+    /// What it does with signals.
+    #[must_use]
+    pub fn actions(&self) -> Arc<Actions> {
+        Arc::clone(&self.actions.read())
+    }
+
+    /// A soft resource limit.
+    #[must_use]
+    pub fn limit(&self, resource: u32) -> u64 {
+        self.limits.read().soft(resource)
+    }
+
+    /// Whether it is ending as a whole.
+    #[must_use]
+    pub fn is_exiting(&self) -> bool {
+        self.signals.lock().group_exit.is_some()
+    }
+
+    /// Notes a resident set size.
+    pub fn note_rss(&self, bytes: u64) {
+        self.max_rss.fetch_max(bytes, Ordering::Relaxed);
+    }
+}

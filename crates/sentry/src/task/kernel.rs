@@ -1,0 +1,246 @@
+//! The kernel of a sandbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use stockade_abi::Errno;
+use stockade_platform::Platform;
+
+use super::group::ThreadGroup;
+use super::limits::Limits;
+use super::pidns::PidNamespace;
+use super::run;
+use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
+use super::tree::{Group, Tree};
+use crate::creds::Credentials;
+use crate::fs::tmpfs::Budget;
+use crate::futex::FutexTable;
+use crate::signal::Actions;
+use crate::strace::Tracer;
+use crate::time::Clock;
+use crate::vfs::{FdTable, FsContext, MountNamespace};
+use crate::wait::WaitQueue;
+
+/// What a kernel is made with.
+#[derive(Clone, Debug)]
+pub struct KernelConfig {
+    /// Host name of the sandbox.
+    pub hostname: Vec<u8>,
+    /// Tasks that can exist at once.
+    pub max_tasks: usize,
+    /// Memory that guests may believe the machine has, in bytes.
+    pub memory: u64,
+    /// Bytes that files in memory may take.
+    pub disk: u64,
+    /// Processors that guests see.
+    pub cpus: usize,
+}
+
+/// The kernel of a sandbox.
+pub struct Kernel {
+    /// Where guest code runs.
+    pub platform: Arc<dyn Platform>,
+    /// Configuration.
+    pub config: KernelConfig,
+    /// Processes and tasks.
+    pub tree: Mutex<Tree>,
+    /// The PID namespace of the first process.
+    pub root_pidns: Arc<PidNamespace>,
+    /// The host name of the first process.
+    pub root_uts: Arc<UtsNamespace>,
+    /// Waiters on guest words.
+    pub futexes: FutexTable,
+    /// Clocks.
+    pub clock: Clock,
+    /// Told of every signal sent, for signalfd(2).
+    pub signal_events: Arc<WaitQueue>,
+    /// Processes that SIGCONT made go on and whose parents do not know yet.
+    pub continued: Mutex<Vec<i32>>,
+    /// Bytes that files in memory may take.
+    pub memory_files: Arc<Budget>,
+    /// Who is told of system calls.
+    pub tracer: RwLock<Option<Arc<Tracer>>>,
+    /// Whether there is a tracer.
+    pub is_tracing: AtomicBool,
+    init: AtomicI32,
+    tasks: AtomicUsize,
+    end: Mutex<Option<i32>>,
+    ended: Condvar,
+}
+
+/// A program to start as the first process.
+pub struct InitProcess {
+    /// Who it is.
+    pub creds: Credentials,
+    /// Its mounts.
+    pub mounts: Arc<MountNamespace>,
+    /// Root, working directory, umask.
+    pub fs: Arc<FsContext>,
+    /// Descriptors.
+    pub files: FdTable,
+    /// Limits.
+    pub limits: Limits,
+    /// Path of the program.
+    pub path: Vec<u8>,
+    /// Arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Environment.
+    pub envp: Vec<Vec<u8>>,
+    /// Nice value.
+    pub nice: i32,
+}
+
+impl Kernel {
+    /// A kernel without processes.
+    ///
+    /// # Errors
+    /// None in practice: the root namespace can always be made.
+    pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
+        let memory_files = Budget::new(config.disk);
+        let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
+        Ok(Arc::new(Self {
+            platform,
+            config,
+            tree: Mutex::default(),
+            root_pidns: PidNamespace::new(None)?,
+            root_uts,
+            futexes: FutexTable::default(),
+            clock: Clock::default(),
+            signal_events: Arc::new(WaitQueue::new()),
+            continued: Mutex::default(),
+            memory_files,
+            tracer: RwLock::new(None),
+            is_tracing: AtomicBool::new(false),
+            init: AtomicI32::new(0),
+            tasks: AtomicUsize::new(0),
+            end: Mutex::new(None),
+            ended: Condvar::new(),
+        }))
+    }
+
+    /// The number of the first process.
+    #[must_use]
+    pub fn init_tgid(&self) -> i32 {
+        self.init.load(Ordering::Relaxed)
+    }
+
+    /// Has calls told to a tracer from now on, or no more.
+    pub fn set_tracer(&self, tracer: Option<Arc<Tracer>>) {
+        let on = tracer.is_some();
+        *self.tracer.write() = tracer;
+        self.is_tracing.store(on, Ordering::Release);
+    }
+
+    /// Counts a new task.
+    ///
+    /// # Errors
+    /// EAGAIN beyond the limit.
+    pub(super) fn count_task(&self) -> Result<(), Errno> {
+        let max = self.config.max_tasks;
+        self.tasks
+            .try_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1))
+            .map(|_| ())
+            .map_err(|_| Errno::EAGAIN)
+    }
+
+    pub(super) fn uncount_task(&self) {
+        self.tasks.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many tasks there are.
+    #[must_use]
+    pub fn task_count(&self) -> usize {
+        self.tasks.load(Ordering::Relaxed)
+    }
+
+    /// Starts the first process.
+    ///
+    /// # Errors
+    /// Why the program cannot be executed.
+    pub fn start(self: &Arc<Self>, init: InitProcess) -> Result<Arc<Task>, Errno> {
+        let tid = self.root_pidns.allocate(&[])?;
+        let start_time = self.clock.monotonic_nanos();
+        let tg = ThreadGroup::new(
+            tid,
+            Arc::clone(&self.root_pidns),
+            Arc::new(Actions::default()),
+            init.limits,
+            start_time,
+        );
+        let creds = Arc::new(init.creds);
+        let image = super::exec::load(
+            self,
+            &super::exec::ExecRequest {
+                creds: &creds,
+                fs: &init.fs,
+                path: &init.path,
+                argv: init.argv,
+                envp: init.envp,
+                stack_limit: tg.limit(stockade_abi::general::RLIMIT_STACK),
+                file: None,
+                no_follow: false,
+            },
+        )?;
+        let parts = TaskParts {
+            tid,
+            tg: Arc::clone(&tg),
+            creds: Arc::clone(&image.creds),
+            mm: Arc::clone(&image.mm),
+            fs: init.fs,
+            files: Arc::new(init.files),
+            ns: NsProxy {
+                mount: init.mounts,
+                uts: Arc::clone(&self.root_uts),
+                pid_for_children: Arc::clone(&self.root_pidns),
+            },
+            name: image.name.clone(),
+            mask: stockade_abi::signal::SigSet::EMPTY,
+        };
+        let task = Task::new(Arc::clone(self), parts);
+        task.nice.store(init.nice, Ordering::Relaxed);
+        self.init.store(tid, Ordering::Relaxed);
+        self.count_task()?;
+        self.tree.lock().groups.insert(
+            tid,
+            Group {
+                tg,
+                threads: vec![Arc::clone(&task)],
+                parent: 0,
+                parent_tid: 0,
+                children: Default::default(),
+                pgid: tid,
+                sid: tid,
+                exit_signal: 0,
+                zombie: None,
+                stop_report: None,
+                continue_report: false,
+                auto_reap: true,
+            },
+        );
+        self.tree.lock().tasks.insert(tid, Arc::clone(&task));
+        run::spawn(&task, image.start)?;
+        Ok(task)
+    }
+
+    /// The first process has ended: so does the sandbox.
+    pub(super) fn init_ended(&self, status: i32, tree: &Tree) {
+        let kill = stockade_abi::signal::SigInfo::new(stockade_abi::signal::SIGKILL, 0x80);
+        for group in tree.groups.values().filter(|g| g.zombie.is_none()) {
+            let _ = tree.send_group(group.tg.tgid, &kill);
+        }
+        *self.end.lock() = Some(status);
+        self.ended.notify_all();
+    }
+
+    /// Waits for the end of the first process and returns its status (wait(2)'s encoding).
+    pub fn wait(&self) -> i32 {
+        let mut end = self.end.lock();
+        loop {
+            if let Some(status) = *end {
+                return status;
+            }
+            self.ended.wait(&mut end);
+        }
+    }
+}

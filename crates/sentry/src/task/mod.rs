@@ -1,0 +1,27 @@
+//! Tasks: what they are, how they come to be, what they tell each other, and how they end.
+//!
+//! A [`Task`] is a guest thread and one thread of the sentry that serves it. Who is whose parent, in which group and
+//! session, is in the [`Tree`], one plain structure behind one lock of the [`Kernel`].
+
+pub mod clone;
+pub mod deliver;
+pub mod exec;
+pub mod exit;
+pub mod group;
+pub mod kernel;
+pub mod limits;
+pub mod pidns;
+pub mod run;
+pub mod send;
+pub mod stop;
+mod thread;
+pub mod tree;
+pub mod wait;
+
+pub use deliver::Action;
+pub use group::ThreadGroup;
+pub use kernel::{Kernel, KernelConfig};
+pub use limits::Limits;
+pub use pidns::PidNamespace;
+pub use thread::{NsProxy, Task, TaskSignals, UtsNamespace, work};
+pub use tree::{Group, Tree, Zombie};

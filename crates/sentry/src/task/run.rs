@@ -1,0 +1,372 @@
+//! The loop of a sentry thread that serves a guest thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use stockade_abi::Errno;
+use stockade_abi::nr;
+use stockade_abi::signal::*;
+use stockade_platform::{Context, Event, FaultInfo, StopCause, SyscallRequest};
+
+use super::deliver::Action;
+use super::exit::status_of_exit;
+use super::thread::{Task, work};
+use crate::signal::frame::{self, Delivery, LastFault};
+use crate::syscalls::{self, Args, Ctx, Flow, SysResult};
+
+/// Stack of a sentry thread. Path walks are the deepest.
+const STACK_SIZE: usize = 512 * 1024;
+/// Bytes of the `syscall` instruction.
+const SYSCALL_LEN: u64 = 2;
+
+/// Starts the sentry thread that serves a task from a context on.
+///
+/// # Errors
+/// EAGAIN if the host has no more threads.
+pub(super) fn spawn(task: &Arc<Task>, start: Context) -> Result<(), Errno> {
+    let served = Arc::clone(task);
+    thread::Builder::new()
+        .name(format!("task-{}", task.tid()))
+        .stack_size(STACK_SIZE)
+        .spawn(move || serve(&served, start))
+        .map(|_| ())
+        .map_err(|_| Errno::EAGAIN)
+}
+
+fn serve(task: &Arc<Task>, start: Context) {
+    task.waiter.bind_current();
+    let status = match begin(task, start) {
+        Some(mut ctx) => {
+            let status = ctx.serve();
+            ctx.leave();
+            status
+        }
+        None => {
+            task.exit_group(SIGKILL);
+            SIGKILL
+        }
+    };
+    task.set_kicker(None);
+    task.finish(status);
+    task.kernel.uncount_task();
+}
+
+/// Makes the guest thread, which then stands before its first instruction.
+fn begin(task: &Arc<Task>, start: Context) -> Option<Ctx> {
+    let mm = task.mm()?;
+    let thread = mm.space().new_thread().ok()?;
+    let mut ctx = Ctx::new(Arc::clone(task), mm, task.files(), thread);
+    ctx.enter(start).then_some(ctx)
+}
+
+/// Whether to go on serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The guest runs.
+    Go,
+    /// The task ends with this status.
+    End(i32),
+}
+
+impl Ctx {
+    /// Puts a fresh guest thread into a context; false if it died.
+    fn enter(&mut self, start: Context) -> bool {
+        if self.thread().next_event() != Event::Stopped(StopCause::Start) {
+            return false;
+        }
+        *self.thread().context_mut() = start;
+        let kicker = self.thread().kicker();
+        self.task.set_kicker(Some(kicker));
+        true
+    }
+
+    /// Serves until the task ends; returns its status.
+    fn serve(&mut self) -> i32 {
+        let mut next = self.return_to_guest(None);
+        loop {
+            if let Next::End(status) = next {
+                return status;
+            }
+            let event = self.thread().next_event();
+            self.task.leave_guest();
+            next = match event {
+                Event::Syscall(request) => self.plain_call(&request),
+                Event::Stopped(cause) => self.stopped(cause),
+                Event::Died => {
+                    // Its stub was killed from outside, or it did something that only ends a stub.
+                    self.dead = true;
+                    self.task.exit_group(SIGKILL);
+                    Next::End(SIGKILL)
+                }
+            };
+        }
+    }
+
+    /// Ends what holds the guest thread.
+    fn leave(&mut self) {
+        if self.dead {
+            return;
+        }
+        if self.task.tg.is_exiting() && self.mm.is_private() {
+            self.mm.space().kill();
+            return;
+        }
+        if self.stopped || self.thread().stop().is_ok() {
+            self.thread().exit();
+        }
+    }
+
+    fn plain_call(&mut self, request: &SyscallRequest) -> Next {
+        self.stopped = false;
+        let result = syscalls::dispatch(self, request.nr, &Args(request.args));
+        if self.flow == Flow::Return && !matches!(result, Err(e) if e.is_restart()) && self.task.enter_guest()
+        {
+            self.thread().complete(to_rax(result));
+            return Next::Go;
+        }
+        match self.flow {
+            Flow::Return if self.task.work() & work::EXIT != 0 => self.ending(),
+            Flow::Return => {
+                if self.thread().stop().is_err() {
+                    return Next::Go;
+                }
+                self.stopped = true;
+                self.thread().context_mut().regs.rip += SYSCALL_LEN;
+                self.after_call(request.nr, result)
+            }
+            _ => self.other_flow(),
+        }
+    }
+
+    fn stopped(&mut self, cause: StopCause) -> Next {
+        self.stopped = true;
+        match cause {
+            StopCause::Syscall(request) => {
+                let result = syscalls::dispatch(self, request.nr, &Args(request.args));
+                match self.flow {
+                    Flow::Return => self.after_call(request.nr, result),
+                    _ => self.other_flow(),
+                }
+            }
+            StopCause::ForeignSyscall => {
+                self.thread().context_mut().regs.rip -= SYSCALL_LEN;
+                self.task.force_signal(SigInfo::new(SIGSEGV, si::SI_KERNEL));
+                self.return_to_guest(None)
+            }
+            StopCause::Fault(fault) => {
+                self.fault(&fault);
+                self.return_to_guest(None)
+            }
+            StopCause::Kick | StopCause::Start => self.return_to_guest(None),
+        }
+    }
+
+    fn fault(&mut self, fault: &FaultInfo) {
+        let limits = self.task.memory_limits();
+        let Some(info) = self.mm.handle_fault(fault, &limits) else { return };
+        let cr2 = if fault.trap_no == 14 { fault.addr } else { self.task.last_fault.lock().cr2 };
+        *self.task.last_fault.lock() =
+            LastFault { trap_no: fault.trap_no, error_code: fault.error_code, cr2 };
+        self.task.force_signal(info);
+    }
+
+    fn other_flow(&mut self) -> Next {
+        match std::mem::replace(&mut self.flow, Flow::Return) {
+            Flow::Return | Flow::Restored => self.return_to_guest(None),
+            Flow::Exit(code) => Next::End(status_of_exit(code)),
+            Flow::Exec(image) => {
+                self.leave_old_image();
+                self.mm = Arc::clone(&image.mm);
+                self.task.set_kicker(None);
+                let old = self.task.set_mm(Some(Arc::clone(&image.mm)));
+                if let Some(done) = self.task.vfork_done.lock().take() {
+                    done.finish();
+                }
+                drop(old);
+                let made = self.mm.space().new_thread();
+                let ok = match made {
+                    Ok(thread) => {
+                        self.set_thread(thread);
+                        self.dead = false;
+                        self.enter(image.start)
+                    }
+                    Err(_) => false,
+                };
+                if !ok {
+                    self.dead = true;
+                    self.task.exit_group(SIGKILL);
+                    return Next::End(SIGKILL);
+                }
+                self.stopped = true;
+                self.return_to_guest(None)
+            }
+        }
+    }
+
+    /// execve(2) has replaced the program: the old guest thread goes, and with it its memory if nobody else has it.
+    fn leave_old_image(&mut self) {
+        if self.mm.is_private() {
+            self.mm.space().kill();
+        } else if self.stopped || self.thread().stop().is_ok() {
+            self.thread().exit();
+        }
+        self.mm.release();
+    }
+
+    fn ending(&self) -> Next {
+        Next::End(self.task.tg.signals.lock().group_exit.unwrap_or(SIGKILL))
+    }
+
+    /// A call has a result and the thread stands after its instruction.
+    fn after_call(&mut self, number: u64, result: SysResult) -> Next {
+        match result {
+            Err(e) if e.is_restart() => self.return_to_guest(Some((number, e))),
+            result => {
+                self.thread().context_mut().regs.rax = to_rax(result);
+                self.return_to_guest(None)
+            }
+        }
+    }
+
+    /// Does all that is pending, then lets a stopped thread go on. `restart`: the call it was in was interrupted.
+    fn return_to_guest(&mut self, mut restart: Option<(u64, Errno)>) -> Next {
+        loop {
+            let pending = self.task.work();
+            if pending & work::EXIT != 0 {
+                return self.ending();
+            }
+            if pending & work::STOP != 0 {
+                self.task.take_part_in_stop();
+                continue;
+            }
+            if pending & work::SIGNAL != 0 {
+                match self.task.next_action() {
+                    Action::Continue => {}
+                    Action::Exit(status) => self.task.exit_group(status),
+                    Action::Stop(signo) => self.task.start_group_stop(signo),
+                    Action::Handle { action, info, mask } => {
+                        if let Some((number, error)) = restart.take() {
+                            self.resolve_restart(number, error, Some(&action));
+                        }
+                        self.enter_handler(&action, &info, mask);
+                    }
+                }
+                continue;
+            }
+            if pending & work::RESTORE_MASK != 0 {
+                self.task.restore_mask();
+                continue;
+            }
+            if let Some((number, error)) = restart.take() {
+                self.resolve_restart(number, error, None);
+            }
+            if self.task.enter_guest() {
+                break;
+            }
+        }
+        if self.thread().resume().is_err() {
+            // The guest destroyed the frame that it would have gone on from: the next event says that it died.
+            self.dead = true;
+        }
+        Next::Go
+    }
+
+    /// What becomes of an interrupted call (signal(7), "Interruption of system calls").
+    fn resolve_restart(&mut self, number: u64, error: Errno, handler: Option<&SigAction>) {
+        let again = match handler {
+            None => true,
+            Some(action) => match error {
+                Errno::ERESTARTNOINTR => true,
+                Errno::ERESTARTSYS => SaFlags::from_bits_retain(action.flags).contains(SaFlags::RESTART),
+                _ => false,
+            },
+        };
+        let by_block = error == Errno::ERESTART_RESTARTBLOCK && handler.is_none();
+        let regs = &mut self.thread().context_mut().regs;
+        if again {
+            regs.rip -= SYSCALL_LEN;
+            regs.rax = if by_block { u64::from(nr::restart_syscall) } else { number };
+        } else {
+            regs.rax = Errno::EINTR.to_rax();
+        }
+        if !by_block {
+            *self.task.restart.lock() = None;
+        }
+    }
+
+    fn enter_handler(&mut self, action: &SigAction, info: &SigInfo, mask: SigSet) {
+        let altstack = self.task.signals.lock().altstack;
+        let fault = *self.task.last_fault.lock();
+        let mm = Arc::clone(&self.mm);
+        let pushed = self.thread().fp_state().and_then(|fp| {
+            let delivery = Delivery { action, info, mask, altstack, fault };
+            frame::push(self.thread().context_mut(), &*mm, &fp, &delivery)
+        });
+        match pushed {
+            Ok(()) => self.task.handler_entered(action, info.signo),
+            Err(_) => self.task.force_segv(info.signo),
+        }
+    }
+
+    /// rt_sigreturn(2): back from a handler.
+    pub(crate) fn return_from_handler(&mut self) {
+        let mm = Arc::clone(&self.mm);
+        let size = self.mm.layout().xsave_size;
+        match frame::pop(self.thread().context_mut(), &*mm, size) {
+            Ok(restored) => {
+                self.task.set_mask(restored.mask);
+                let sp = self.thread().context().regs.rsp;
+                // Errors are ignored, as Linux does.
+                let _ = self.task.set_altstack(&restored.altstack, sp);
+            }
+            Err(_) => self.task.force_segv(0),
+        }
+        *self.task.restart.lock() = None;
+        self.flow = Flow::Restored;
+    }
+
+    /// Refreshes the task's CPU time from the host.
+    pub(crate) fn refresh_cpu_time(&mut self) {
+        let (user, system) = self.thread().cpu_time();
+        *self.task.cpu.lock() = super::group::CpuTime { user, system };
+    }
+}
+
+fn to_rax(result: SysResult) -> u64 {
+    match result {
+        Ok(value) => value,
+        Err(e) => e.to_rax(),
+    }
+}
+
+impl Task {
+    /// sigaltstack(2), its second half.
+    ///
+    /// # Errors
+    /// EPERM while on the stack, EINVAL for bad flags, ENOMEM if it is too small.
+    pub fn set_altstack(&self, new: &StackT, sp: u64) -> Result<(), Errno> {
+        let mut own = self.signals.lock();
+        if frame::is_using(&own.altstack, sp) {
+            return Err(Errno::EPERM);
+        }
+        let mode = new.flags & !SS_AUTODISARM;
+        if mode != 0 && mode != SS_DISABLE && mode != SS_ONSTACK {
+            return Err(Errno::EINVAL);
+        }
+        if mode == SS_DISABLE {
+            own.altstack = StackT { flags: new.flags, ..StackT::default() };
+            return Ok(());
+        }
+        if new.size < MINSIGSTKSZ {
+            return Err(Errno::ENOMEM);
+        }
+        own.altstack = StackT { pad: 0, ..*new };
+        Ok(())
+    }
+
+    /// Notes the call it is in, for diagnosis.
+    pub fn note_call(&self, number: u64) {
+        self.current_call.store(number as u32 + 1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,232 @@
+//! Sending signals (kill(2), signal(7)).
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::signal::*;
+
+use super::group::{StopState, ThreadGroup};
+use super::thread::{Task, work};
+use super::tree::Tree;
+use crate::signal::Disposition;
+use crate::signal::action::DefaultAction;
+
+/// Bytes of `RLIMIT_SIGPENDING` entries apply to queues one by one here, not to a user.
+fn has_room(tg: &ThreadGroup, queued: usize) -> bool {
+    (queued as u64) < tg.limit(c::RLIMIT_SIGPENDING)
+}
+
+impl Tree {
+    /// Sends a signal to a process.
+    ///
+    /// # Errors
+    /// EAGAIN if a queued signal finds no room; ESRCH if there is no such process.
+    pub fn send_group(&self, tgid: i32, info: &SigInfo) -> Result<(), Errno> {
+        self.send(tgid, None, info)
+    }
+
+    /// Sends a signal to one thread.
+    ///
+    /// # Errors
+    /// As [`send_group`](Self::send_group).
+    pub fn send_task(&self, task: &Arc<Task>, info: &SigInfo) -> Result<(), Errno> {
+        self.send(task.tg.tgid, Some(task), info)
+    }
+
+    fn send(&self, tgid: i32, to: Option<&Arc<Task>>, info: &SigInfo) -> Result<(), Errno> {
+        let group = self.group(tgid)?;
+        let tg = &group.tg;
+        let signo = info.signo;
+        if group.threads.is_empty() {
+            return Ok(());
+        }
+        self.apply_stop_effects(tgid, signo);
+        let mut signals = tg.signals.lock();
+        if signals.group_exit.is_some() {
+            return Ok(());
+        }
+        if signo == SIGKILL {
+            signals.group_exit = Some(SIGKILL);
+            signals.stop = StopState::Running;
+            drop(signals);
+            for thread in &group.threads {
+                thread.clear_work(work::STOP);
+                thread.add_work(work::EXIT);
+            }
+            return Ok(());
+        }
+        let first = to.unwrap_or(&group.threads[0]);
+        let actions = tg.actions();
+        {
+            let own = first.signals.lock();
+            let blocked = own.mask | own.saved_mask.unwrap_or_default() | own.waiting_for;
+            if actions.ignores(signo) && !blocked.contains(signo) {
+                return Ok(());
+            }
+        }
+        let queued = info.code < 0 && info.code != si::SI_TKILL || signo >= SIGRTMIN;
+        match to {
+            Some(task) => {
+                let mut own = task.signals.lock();
+                if has_room(tg, own.pending.len()) {
+                    own.pending.push(*info);
+                } else if queued && info.code != si::SI_USER {
+                    return Err(Errno::EAGAIN);
+                } else {
+                    own.pending.push_bare(signo);
+                }
+                let wanted = !own.mask.contains(signo) || own.waiting_for.contains(signo);
+                drop(own);
+                drop(signals);
+                task.kernel.signal_events.notify(crate::wait::Readiness::READABLE);
+                if wanted {
+                    task.add_work(work::SIGNAL);
+                }
+            }
+            None => {
+                if has_room(tg, signals.pending.len()) {
+                    signals.pending.push(*info);
+                } else if queued && info.code != si::SI_USER {
+                    return Err(Errno::EAGAIN);
+                } else {
+                    signals.pending.push_bare(signo);
+                }
+                drop(signals);
+                group.threads[0].kernel.signal_events.notify(crate::wait::Readiness::READABLE);
+                let taker = group.threads.iter().find(|t| {
+                    let own = t.signals.lock();
+                    !t.exiting.load(std::sync::atomic::Ordering::Acquire)
+                        && (own.waiting_for.contains(signo) || !own.mask.contains(signo))
+                });
+                if let Some(taker) = taker {
+                    taker.add_work(work::SIGNAL);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A signal that stops cancels SIGCONT, and the other way round; SIGCONT makes the process go on, whatever it then
+    /// does with the signal.
+    fn apply_stop_effects(&self, tgid: i32, signo: i32) {
+        let Ok(group) = self.group(tgid) else { return };
+        let cancelled = if SigSet::STOPS.contains(signo) {
+            SigSet::of(SIGCONT)
+        } else if signo == SIGCONT {
+            SigSet::STOPS
+        } else {
+            return;
+        };
+        let mut signals = group.tg.signals.lock();
+        signals.pending.discard(cancelled);
+        for thread in &group.threads {
+            thread.signals.lock().pending.discard(cancelled);
+        }
+        if signo != SIGCONT || signals.stop == StopState::Running {
+            return;
+        }
+        let was_stopped = matches!(signals.stop, StopState::Stopped(_));
+        signals.stop = StopState::Running;
+        drop(signals);
+        for thread in &group.threads {
+            thread.clear_work(work::STOP);
+            thread.waiter.wake();
+        }
+        if was_stopped {
+            group.threads[0].kernel.continued.lock().push(tgid);
+        }
+    }
+
+    /// Sends a signal to every process of a process group.
+    ///
+    /// # Errors
+    /// ESRCH if it has none.
+    pub fn send_pgrp(&self, pgid: i32, info: &SigInfo) -> Result<(), Errno> {
+        let members: Vec<i32> = self.members(pgid).map(|g| g.tg.tgid).collect();
+        if members.is_empty() {
+            return Err(Errno::ESRCH);
+        }
+        for tgid in members {
+            self.send_group(tgid, info)?;
+        }
+        Ok(())
+    }
+}
+
+impl Task {
+    /// A signal that the task itself caused and cannot put off: blocked or ignored, it gets the default action.
+    pub fn force_signal(&self, info: SigInfo) {
+        let actions = self.tg.actions();
+        let mut own = self.signals.lock();
+        let blocked = own.mask.contains(info.signo);
+        if blocked || actions.disposition(info.signo) == Disposition::Ignore {
+            actions.reset(info.signo);
+            own.mask.remove(info.signo);
+        }
+        own.pending.push(info);
+        drop(own);
+        self.add_work(work::SIGNAL);
+    }
+
+    /// SIGSEGV because a frame could not be written or read; if SIGSEGV's own handler was the cause, it is not asked.
+    pub fn force_segv(&self, while_handling: i32) {
+        if while_handling == SIGSEGV {
+            self.tg.actions().reset(SIGSEGV);
+        }
+        self.force_signal(SigInfo::new(SIGSEGV, si::SI_KERNEL));
+    }
+
+    /// Raises a signal in the task itself (SIGPIPE, SIGXFSZ).
+    pub fn raise(&self, signo: i32) {
+        let uid = self.creds().uid.0;
+        let info = SigInfo::from_user(signo, si::SI_USER, self.local_pid(), uid);
+        let tree = self.kernel.tree.lock();
+        // It cannot fail: standard signals need no room.
+        let _ = tree.send_task(&self.me(), &info);
+    }
+
+    /// Whether a signal of `set` is pending, for this thread or its process.
+    #[must_use]
+    pub fn pending_signals(&self) -> SigSet {
+        let group = self.tg.signals.lock();
+        group.pending.set() | self.signals.lock().pending.set()
+    }
+
+    /// Sets the mask, and looks whether something may be delivered now.
+    pub fn set_mask(&self, mask: SigSet) -> SigSet {
+        let mask = mask.minus(SigSet::UNBLOCKABLE);
+        let group = self.tg.signals.lock();
+        let mut own = self.signals.lock();
+        let old = std::mem::replace(&mut own.mask, mask);
+        let deliverable = !((own.pending.set() | group.pending.set()).minus(mask)).is_empty();
+        drop(own);
+        drop(group);
+        if deliverable {
+            self.add_work(work::SIGNAL);
+        }
+        old
+    }
+
+    /// Replaces the mask for the rest of this call; it is put back when the call ends, or by the frame of a handler.
+    pub fn set_mask_for_call(&self, mask: SigSet) {
+        let old = self.set_mask(mask);
+        self.signals.lock().saved_mask = Some(old);
+        self.add_work(work::RESTORE_MASK);
+    }
+
+    /// Puts back the mask that [`set_mask_for_call`](Self::set_mask_for_call) replaced, unless a handler did.
+    pub fn restore_mask(&self) {
+        self.clear_work(work::RESTORE_MASK);
+        let saved = self.signals.lock().saved_mask.take();
+        if let Some(saved) = saved {
+            self.set_mask(saved);
+        }
+    }
+}
+
+/// Whether a signal would end a process that has no handler for it.
+#[must_use]
+pub fn is_fatal_by_default(signo: i32) -> bool {
+    matches!(DefaultAction::of(signo), DefaultAction::Terminate | DefaultAction::Core)
+}

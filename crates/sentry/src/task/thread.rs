@@ -1,0 +1,402 @@
+//! A task: a guest thread as the kernel knows it.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::signal::{SigSet, StackT};
+use stockade_platform::Kicker;
+
+use super::group::{CpuTime, ThreadGroup};
+use super::kernel::Kernel;
+use super::pidns::PidNamespace;
+use crate::creds::Credentials;
+use crate::mm::{MemoryLimits, MemoryManager};
+use crate::signal::PendingQueue;
+use crate::signal::frame::LastFault;
+use crate::vfs::{FdTable, FsContext, MountNamespace};
+use crate::wait::{self, Waiter};
+
+/// Reasons to look before going back to the guest; bits of [`Task::work`].
+pub mod work {
+    /// A signal may have to be delivered.
+    pub const SIGNAL: u32 = 1;
+    /// The group stops.
+    pub const STOP: u32 = 2;
+    /// The task ends.
+    pub const EXIT: u32 = 4;
+    /// A mask that a call replaced has to be put back.
+    pub const RESTORE_MASK: u32 = 8;
+    /// The sandbox is paused.
+    pub const PAUSE: u32 = 16;
+}
+
+/// Host and domain name (uts_namespaces(7)).
+#[derive(Debug)]
+pub struct UtsNamespace {
+    /// For `/proc/PID/ns/uts`.
+    pub id: u64,
+    /// sethostname(2), setdomainname(2)
+    pub names: RwLock<(Vec<u8>, Vec<u8>)>,
+}
+
+impl UtsNamespace {
+    /// A namespace with these names.
+    #[must_use]
+    pub fn new(host: &[u8], domain: &[u8]) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0xf100_0000);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { id, names: RwLock::new((host.to_vec(), domain.to_vec())) })
+    }
+}
+
+/// The namespaces of a task.
+#[derive(Clone)]
+pub struct NsProxy {
+    /// Mounts.
+    pub mount: Arc<MountNamespace>,
+    /// Names.
+    pub uts: Arc<UtsNamespace>,
+    /// Where its children get their numbers (CLONE_NEWPID of unshare(2)).
+    pub pid_for_children: Arc<PidNamespace>,
+}
+
+/// A task's own signal state. Locked after its group's.
+#[derive(Default)]
+pub struct TaskSignals {
+    /// Sent to this thread.
+    pub pending: PendingQueue,
+    /// Blocked.
+    pub mask: SigSet,
+    /// The mask to put back after a call that replaced it (sigsuspend(2), ppoll(2)).
+    pub saved_mask: Option<SigSet>,
+    /// What sigtimedwait(2) waits for just now.
+    pub waiting_for: SigSet,
+    /// sigaltstack(2)
+    pub altstack: StackT,
+}
+
+/// How a call that was interrupted goes on by restart_syscall(2).
+pub(crate) type RestartBlock =
+    Box<dyn FnOnce(&mut crate::syscalls::Ctx) -> crate::syscalls::SysResult + Send>;
+
+/// Where a task's sentry thread is.
+const MODE_SENTRY: u32 = 0;
+const MODE_GUEST: u32 = 1;
+
+/// A guest thread.
+pub struct Task {
+    /// The kernel.
+    pub kernel: Arc<Kernel>,
+    /// Its process.
+    pub tg: Arc<ThreadGroup>,
+    tid: AtomicI32,
+    me: Weak<Task>,
+    /// Who it is.
+    pub creds: RwLock<Arc<Credentials>>,
+    mm: RwLock<Option<Arc<MemoryManager>>>,
+    /// Root, working directory, umask.
+    pub fs: RwLock<Arc<FsContext>>,
+    /// Descriptors.
+    pub files: RwLock<Arc<FdTable>>,
+    /// Namespaces.
+    pub ns: RwLock<NsProxy>,
+    /// Signals.
+    pub signals: Mutex<TaskSignals>,
+    /// `comm`
+    pub name: RwLock<Vec<u8>>,
+    /// What the sentry thread parks on.
+    pub waiter: Arc<Waiter>,
+    /// Bits of [`work`].
+    work: AtomicU32,
+    mode: AtomicU32,
+    kicker: RwLock<Option<Arc<dyn Kicker>>>,
+    /// Cleared and woken at the end (set_tid_address(2)).
+    pub clear_child_tid: AtomicU64,
+    /// set_robust_list(2)
+    pub robust_list: AtomicU64,
+    /// PR_SET_PDEATHSIG
+    pub pdeathsig: AtomicI32,
+    /// Whether it is past its end, so that signals go to others.
+    pub exiting: AtomicBool,
+    /// How the last interrupted call goes on.
+    pub(crate) restart: Mutex<Option<RestartBlock>>,
+    /// From the last hardware exception.
+    pub last_fault: Mutex<LastFault>,
+    /// Told when its program or its life ends (vfork(2)).
+    pub vfork_done: Mutex<Option<Arc<VforkDone>>>,
+    /// CPU time, refreshed by its own thread.
+    pub cpu: Mutex<CpuTime>,
+    /// Nice value.
+    pub nice: AtomicI32,
+    /// Policy and priority (sched_setscheduler(2)).
+    pub sched: Mutex<(u32, u32)>,
+    /// sched_setaffinity(2), none for all.
+    pub affinity: Mutex<Option<Vec<u8>>>,
+    /// personality(2)
+    pub personality: AtomicU32,
+    /// The system call it is in, plus one; for `/proc/PID/syscall` and diagnosis.
+    pub current_call: AtomicU32,
+    /// When it began, in nanoseconds of the monotonic clock.
+    pub start_time: u64,
+    /// PR_SET_TIMERSLACK
+    pub timer_slack: AtomicU64,
+}
+
+/// A parent waits on this until its child has another program or ends.
+#[derive(Default)]
+pub struct VforkDone {
+    done: AtomicBool,
+    queue: Arc<wait::WaitQueue>,
+}
+
+impl VforkDone {
+    /// The child is done with the parent's memory.
+    pub fn finish(&self) {
+        self.done.store(true, Ordering::Release);
+        self.queue.notify(wait::Readiness::all());
+    }
+
+    /// Waits for it. Only a signal that ends the process interrupts (vfork(2)).
+    pub fn wait(&self, task: &Task) {
+        let _registration = self.queue.register(wait::Readiness::all(), task.waiter.clone());
+        let _ = wait::block_on(
+            &task.waiter,
+            None,
+            || task.work() & work::EXIT != 0,
+            || if self.done.load(Ordering::Acquire) { Ok(()) } else { Err(Errno::EAGAIN) },
+        );
+    }
+}
+
+/// What a new task is made of.
+pub struct TaskParts {
+    /// Number in the root namespace.
+    pub tid: i32,
+    /// Its process.
+    pub tg: Arc<ThreadGroup>,
+    /// Who it is.
+    pub creds: Arc<Credentials>,
+    /// Its memory.
+    pub mm: Arc<MemoryManager>,
+    /// Root, working directory, umask.
+    pub fs: Arc<FsContext>,
+    /// Descriptors.
+    pub files: Arc<FdTable>,
+    /// Namespaces.
+    pub ns: NsProxy,
+    /// `comm`
+    pub name: Vec<u8>,
+    /// Blocked signals.
+    pub mask: SigSet,
+}
+
+impl Task {
+    /// A task that is in no tree yet.
+    #[must_use]
+    pub fn new(kernel: Arc<Kernel>, parts: TaskParts) -> Arc<Self> {
+        let start_time = kernel.clock.monotonic_nanos();
+        Arc::new_cyclic(|me| Self {
+            kernel,
+            tg: parts.tg,
+            tid: AtomicI32::new(parts.tid),
+            me: me.clone(),
+            creds: RwLock::new(parts.creds),
+            mm: RwLock::new(Some(parts.mm)),
+            fs: RwLock::new(parts.fs),
+            files: RwLock::new(parts.files),
+            ns: RwLock::new(parts.ns),
+            signals: Mutex::new(TaskSignals {
+                mask: parts.mask,
+                altstack: StackT { flags: stockade_abi::signal::SS_DISABLE, ..StackT::default() },
+                ..TaskSignals::default()
+            }),
+            name: RwLock::new(parts.name),
+            waiter: Waiter::new(),
+            work: AtomicU32::new(0),
+            mode: AtomicU32::new(MODE_SENTRY),
+            kicker: RwLock::new(None),
+            clear_child_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+            pdeathsig: AtomicI32::new(0),
+            exiting: AtomicBool::new(false),
+            restart: Mutex::new(None),
+            last_fault: Mutex::default(),
+            vfork_done: Mutex::new(None),
+            cpu: Mutex::default(),
+            nice: AtomicI32::new(0),
+            sched: Mutex::new((0, 0)),
+            affinity: Mutex::new(None),
+            personality: AtomicU32::new(0),
+            current_call: AtomicU32::new(0),
+            start_time,
+            timer_slack: AtomicU64::new(50_000),
+        })
+    }
+
+    /// Itself, counted.
+    #[must_use]
+    pub fn me(&self) -> Arc<Self> {
+        // A borrowed task is alive, so its count is not zero; the fall-back cannot be reached.
+        self.me.upgrade().unwrap_or_else(|| unreachable!("a task is borrowed after its end"))
+    }
+
+    /// Its number in the root namespace.
+    #[must_use]
+    pub fn tid(&self) -> i32 {
+        self.tid.load(Ordering::Acquire)
+    }
+
+    /// execve(2) of another thread than the leader makes it the leader.
+    pub(super) fn set_tid(&self, tid: i32) {
+        self.tid.store(tid, Ordering::Release);
+    }
+
+    /// Its number as it sees it itself (gettid(2)).
+    #[must_use]
+    pub fn local_tid(&self) -> i32 {
+        self.tg.pidns.local(self.tid())
+    }
+
+    /// Its process's number as it sees it itself (getpid(2)).
+    #[must_use]
+    pub fn local_pid(&self) -> i32 {
+        self.tg.pidns.local(self.tg.tgid)
+    }
+
+    /// Whether it is the first thread of its process.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.tid() == self.tg.tgid
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn creds(&self) -> Arc<Credentials> {
+        Arc::clone(&self.creds.read())
+    }
+
+    /// Its memory, until it ends.
+    #[must_use]
+    pub fn mm(&self) -> Option<Arc<MemoryManager>> {
+        self.mm.read().clone()
+    }
+
+    pub(super) fn set_mm(&self, mm: Option<Arc<MemoryManager>>) -> Option<Arc<MemoryManager>> {
+        std::mem::replace(&mut self.mm.write(), mm)
+    }
+
+    /// Root, working directory, umask.
+    #[must_use]
+    pub fn fs(&self) -> Arc<FsContext> {
+        Arc::clone(&self.fs.read())
+    }
+
+    /// Descriptors.
+    #[must_use]
+    pub fn files(&self) -> Arc<FdTable> {
+        Arc::clone(&self.files.read())
+    }
+
+    /// RLIMIT_NOFILE
+    #[must_use]
+    pub fn fd_limit(&self) -> u64 {
+        self.tg.limit(c::RLIMIT_NOFILE)
+    }
+
+    /// The limits that bind memory calls.
+    #[must_use]
+    pub fn memory_limits(&self) -> MemoryLimits {
+        let limits = self.tg.limits.read();
+        let unlimited = self.creds.read().has_cap(c::CAP_IPC_LOCK);
+        MemoryLimits {
+            address_space: limits.soft(c::RLIMIT_AS),
+            data: limits.soft(c::RLIMIT_DATA),
+            stack: limits.soft(c::RLIMIT_STACK),
+            locked: if unlimited { u64::MAX } else { limits.soft(c::RLIMIT_MEMLOCK) },
+        }
+    }
+
+    /// What has to be looked at before going back to the guest.
+    #[must_use]
+    pub fn work(&self) -> u32 {
+        self.work.load(Ordering::SeqCst)
+    }
+
+    /// Says that there is something to look at, and gets the task's attention.
+    pub fn add_work(&self, bits: u32) {
+        self.work.fetch_or(bits, Ordering::SeqCst);
+        self.attract();
+    }
+
+    /// Takes bits of work back.
+    pub fn clear_work(&self, bits: u32) {
+        self.work.fetch_and(!bits, Ordering::SeqCst);
+    }
+
+    /// Wakes its sentry thread, or stops its guest thread.
+    pub fn attract(&self) {
+        self.waiter.wake();
+        if self.mode.load(Ordering::SeqCst) == MODE_GUEST
+            && let Some(kicker) = &*self.kicker.read()
+        {
+            kicker.kick();
+        }
+    }
+
+    /// The guest thread that it serves now.
+    pub(super) fn set_kicker(&self, kicker: Option<Arc<dyn Kicker>>) {
+        *self.kicker.write() = kicker;
+    }
+
+    /// About to let the guest run. False if there is work, and then it must not.
+    pub(super) fn enter_guest(&self) -> bool {
+        self.mode.store(MODE_GUEST, Ordering::SeqCst);
+        if self.work.load(Ordering::SeqCst) == 0 {
+            return true;
+        }
+        self.mode.store(MODE_SENTRY, Ordering::SeqCst);
+        false
+    }
+
+    /// Back from the guest.
+    pub(super) fn leave_guest(&self) {
+        self.mode.store(MODE_SENTRY, Ordering::SeqCst);
+    }
+
+    /// Whether a blocking call has to end: a signal to deliver, a stop, the end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.work() & !work::RESTORE_MASK != 0
+    }
+
+    /// Parks until `attempt` gives something other than EAGAIN. The caller has registered [`Self::waiter`] where needed.
+    ///
+    /// # Errors
+    /// ERESTARTSYS when interrupted, ETIMEDOUT at the deadline, and `attempt`'s.
+    pub fn block_on<T>(
+        &self,
+        deadline: Option<Instant>,
+        attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        wait::block_on(&self.waiter, deadline, || self.is_interrupted(), attempt)
+    }
+
+    /// Changes its credentials.
+    ///
+    /// # Errors
+    /// What `change` fails with; nothing is changed then.
+    pub fn change_creds<T>(
+        &self,
+        change: impl FnOnce(&mut Credentials) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let mut current = self.creds.write();
+        let mut new = Credentials::clone(&current);
+        let result = change(&mut new)?;
+        *current = Arc::new(new);
+        Ok(result)
+    }
+}

@@ -1,0 +1,74 @@
+//! The clocks of the sandbox (clock_gettime(2)). They are the host's, as the vDSO in guests has them.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use stockade_abi::time::Timespec;
+
+/// The clocks.
+#[derive(Debug)]
+pub struct Clock {
+    start: u64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { start: nanos(ClockId::Boottime) }
+    }
+}
+
+fn nanos(id: ClockId) -> u64 {
+    let t = clock_gettime(id);
+    (t.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as u64)
+}
+
+impl Clock {
+    /// CLOCK_MONOTONIC in nanoseconds.
+    #[must_use]
+    pub fn monotonic_nanos(&self) -> u64 {
+        nanos(ClockId::Monotonic)
+    }
+
+    /// CLOCK_REALTIME
+    #[must_use]
+    pub fn realtime(&self) -> Timespec {
+        now()
+    }
+
+    /// How long the sandbox has been running.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        Duration::from_nanos(nanos(ClockId::Boottime).saturating_sub(self.start))
+    }
+}
+
+/// CLOCK_REALTIME, for time stamps.
+#[must_use]
+pub fn now() -> Timespec {
+    let t = clock_gettime(ClockId::Realtime);
+    Timespec { sec: t.tv_sec, nsec: t.tv_nsec }
+}
+
+/// The coarse variant, as inode time stamps use it.
+#[must_use]
+pub fn now_coarse() -> Timespec {
+    let t = clock_gettime(ClockId::RealtimeCoarse);
+    Timespec { sec: t.tv_sec, nsec: t.tv_nsec }
+}
+
+/// The point of [`Instant`] that is `at` on CLOCK_REALTIME.
+#[must_use]
+pub fn instant_of_realtime(at: Duration) -> Instant {
+    let t = now();
+    let now = t.to_duration().unwrap_or_default();
+    let base = Instant::now();
+    if at > now { base + (at - now).min(Duration::from_secs(1 << 33)) } else { base }
+}
+
+/// The point of [`Instant`] that is `at` on CLOCK_MONOTONIC.
+#[must_use]
+pub fn instant_of_monotonic(at: Duration) -> Instant {
+    let now = Duration::from_nanos(nanos(ClockId::Monotonic));
+    let base = Instant::now();
+    if at > now { base + (at - now).min(Duration::from_secs(1 << 33)) } else { base }
+}
