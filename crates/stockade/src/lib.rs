@@ -10,4 +10,5 @@ pub mod front;
 pub mod logging;
 pub mod parse;
 pub mod plan;
+pub mod run;
 pub mod state;

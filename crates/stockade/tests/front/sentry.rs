@@ -1,21 +1,21 @@
 //! A front over a real sentry that runs no guest.
 
 use crate::ROLE;
+use clap::Parser as _;
 use std::process::{Command, ExitCode, Stdio};
-use stockade::front::{Event, FrontLine as _, Outcome, Signals, lost, watch};
-use stockade::state::StateDir;
-use stockade_confine::{Options, SentryHost, launch};
+use stockade::caller::Caller;
+use stockade::cli::{Cli, Command as Wanted};
+use stockade::front::{Event, FrontLine as _, Outcome, Request};
+use stockade::plan::plan;
+use stockade::run::{Boot, run};
+use stockade_confine::SentryHost;
 
-/// Starts a sentry that does `what`; the exit status is the front's.
+/// Runs a sandbox whose sentry does `what`; the exit status is the front's.
 pub(crate) fn front(what: &str, state: &str) -> ExitCode {
-    let state = StateDir::open(Some(state.as_ref())).unwrap();
-    let signals = Signals::block().unwrap();
-    let mut handle = launch(&Options::default(), |host| sentry(what, &host)).unwrap();
-    let ending = watch(&mut handle, &signals, None, |notice| println!("{notice}")).unwrap();
-    if ending == stockade::front::Ending::Lost {
-        println!("{}", lost("x", &mut handle, &state));
-    }
-    ExitCode::from(ending.status())
+    let arguments = ["stockade", "do", "--id", "x", "--root", "/usr", "--volume", "/etc:/e:ro", what];
+    let Wanted::Do(args) = Cli::try_parse_from(arguments).unwrap().command else { return ExitCode::FAILURE };
+    let plan = plan(*args, &Caller::current().unwrap()).unwrap();
+    ExitCode::from(run(&plan, Some(state.as_ref()), |boot: Boot<'_>| sentry(what, &boot.host)).unwrap())
 }
 
 fn sentry(what: &str, host: &SentryHost) -> u8 {
@@ -28,8 +28,16 @@ fn sentry(what: &str, host: &SentryHost) -> u8 {
         }
         "echo" => {
             println!("ready");
-            let Ok(Some(stockade::front::Request::Signal(signal))) = host.link.asked() else { return 1 };
+            let Ok(Some(Request::Signal(signal))) = host.link.asked() else { return 1 };
             tell(Event::Ended(Outcome::Signaled(signal.signal)));
+        }
+        "trees" => {
+            let has =
+                |tree: usize, name| rustix::fs::statat(&host.trees[tree], name, rustix::fs::AtFlags::empty());
+            assert_eq!(host.trees.len(), 2);
+            has(0, "bin").unwrap();
+            has(1, "passwd").unwrap();
+            tell(Event::Ended(Outcome::Exited(0)));
         }
         "crash" => panic!("on purpose"),
         _ => return 3,
@@ -37,8 +45,8 @@ fn sentry(what: &str, host: &SentryHost) -> u8 {
     0
 }
 
-/// Status and output of a front whose sentry does `what`.
-pub(crate) fn run(what: &str) -> (i32, String) {
+/// Status and standard error of a front whose sentry does `what`.
+pub(crate) fn outcome(what: &str) -> (i32, String) {
     let state = tempfile::tempdir().unwrap();
     let output = Command::new(std::env::current_exe().unwrap())
         .args([ROLE, "sentry", what])
@@ -46,5 +54,5 @@ pub(crate) fn run(what: &str) -> (i32, String) {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }

@@ -165,7 +165,7 @@ fn terminal_is_put_back() {
 }
 
 fn a_sentry_tells_of_the_end() {
-    assert_eq!(sentry::run("end"), (7, "noted\n".to_owned()));
+    assert_eq!(sentry::outcome("end"), (7, "stockade: noted\n".to_owned()));
 }
 
 fn a_sentry_gets_signals() {
@@ -177,14 +177,15 @@ fn a_sentry_gets_signals() {
 }
 
 fn a_crash_leaves_a_report() {
-    let (status, said) = sentry::run("crash");
+    let (status, said) = sentry::outcome("crash");
     assert_eq!(status, 125);
     assert!(said.contains("sandbox x: the sentry crashed"), "{said}");
     assert!(said.contains("/state/.crashes/20") && said.contains("-x.txt"), "{said}");
 }
 
 fn a_sentry_that_just_ends_is_lost() {
-    let (status, said) = sentry::run("nothing");
+    assert_eq!(sentry::outcome("trees"), (0, String::new()));
+    let (status, said) = sentry::outcome("nothing");
     assert_eq!(status, 125);
     assert!(said.contains("ended (status 3)"), "{said}");
 }

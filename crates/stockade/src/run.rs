@@ -1,0 +1,139 @@
+//! A sandbox from its plan to its exit status: everything around the sentry.
+
+use crate::config::{Limits, OverlayConfig, SandboxConfig};
+use crate::failure::{Failure, reason};
+use crate::front::{Ending, Signals, Terminal, lost, watch};
+use crate::logging::Sink;
+use crate::plan::Plan;
+use crate::state::{Record, StateDir};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use stockade_confine::{Access, Cgroup, Error, Events, Options, SentryHost, Tree, launch};
+
+/// What a sentry starts with.
+#[derive(Debug)]
+pub struct Boot<'a> {
+    /// What the sandbox is to be.
+    pub config: &'a SandboxConfig,
+    /// What there is of the host. Its trees: the root, the overlay directory if there is one, the volumes in their order.
+    pub host: SentryHost,
+    /// Where lines go; [`crate::logging::install`] is for the sentry to call.
+    pub log: Arc<Sink>,
+}
+
+/// Runs a sandbox whose sentry is `sentry`, and waits for its end: the exit status of the command. The sentry talks to the
+/// front by [`crate::front::FrontLine`]; it is killed once it has told of the end. The calling process must have one thread.
+///
+/// # Errors
+/// What kept the sandbox from starting, with its next step.
+pub fn run(
+    plan: &Plan,
+    state_dir: Option<&Path>,
+    sentry: impl FnOnce(Boot<'_>) -> u8,
+) -> Result<u8, Failure> {
+    let config = &plan.sandbox;
+    let on_host = |e: io::Error| Failure::new(format!("sandbox {}: {}", config.id, reason(&e)), "");
+    let signals = Signals::block().map_err(on_host)?;
+    let state = StateDir::open(state_dir)?;
+    let mut registered = state.register(Record::new(config))?;
+    let log = Arc::new(Sink::open(&config.log)?);
+    let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
+    let terminal = Terminal::save();
+    let options =
+        Options { trees: trees(config), keep: log.keep().into_iter().collect(), cgroup: Some(&cgroup) };
+    let mut handle = launch(&options, |host| sentry(Boot { config, host, log: Arc::clone(&log) }))
+        .map_err(|e| not_launched(&config.id, &e))?;
+    registered.running(handle.pid().unsigned_abs()).map_err(on_host)?;
+    let notice = |text: &str| {
+        if !plan.quiet {
+            say(text);
+        }
+    };
+    let ending = watch(&mut handle, &signals, plan.timeout, notice).map_err(on_host)?;
+    let message = ending.message(plan, || lost(&config.id, &mut handle, &state));
+    drop(handle);
+    drop(terminal);
+    if let Some(failure) = message {
+        say(&failure.to_string());
+    }
+    for text in limits_hit(&config.limits, &cgroup.events()) {
+        notice(&text);
+    }
+    Ok(Ending::status(&ending))
+}
+
+/// A line of Stockade's among the program's own. A standard error that is gone is no reason to fail.
+fn say(text: &str) {
+    drop(writeln!(io::stderr(), "stockade: {text}"));
+}
+
+fn trees(config: &SandboxConfig) -> Vec<Tree> {
+    let root = Tree { path: config.root.path.clone(), access: Access::ReadOnly };
+    let overlay = match &config.root.overlay {
+        OverlayConfig::Dir(path) => Some(Tree { path: path.clone(), access: Access::ReadWrite }),
+        OverlayConfig::Memory | OverlayConfig::None => None,
+    };
+    let volumes = config.volumes.iter().map(|volume| Tree {
+        path: volume.source.clone(),
+        access: if volume.read_only { Access::ReadOnly } else { Access::ReadWrite },
+    });
+    [root].into_iter().chain(overlay).chain(volumes).collect()
+}
+
+/// For the host to enforce. It counts three tasks for each of a guest's at most: its thread, the sentry's thread that
+/// serves it, and the helper of its process.
+fn host_limits(limits: &Limits) -> stockade_confine::Limits {
+    const OWN_TASKS: u64 = 32;
+    stockade_confine::Limits {
+        memory: Some(limits.memory),
+        pids: Some(u64::from(limits.tasks) * 3 + OWN_TASKS),
+        cpus: limits.cpus.map(|cpus| f64::from(cpus.thousandths) / 1000.0),
+    }
+}
+
+/// What the host's limits did, in words.
+fn limits_hit(limits: &Limits, events: &Events) -> Vec<String> {
+    let mut said = Vec::new();
+    if events.oom_kills > 0 {
+        said.push(format!(
+            "--memory {}: reached; {} of the sandbox's processes were killed",
+            crate::parse::format_size(limits.memory),
+            events.oom_kills
+        ));
+    }
+    if events.forks_refused > 0 {
+        said.push(format!(
+            "--pids {}: reached; {} tasks were not started",
+            limits.tasks, events.forks_refused
+        ));
+    }
+    said
+}
+
+fn not_launched(id: &str, error: &Error) -> Failure {
+    match error {
+        Error::Missing(missing) => {
+            Failure::new(missing.to_string(), "`stockade doctor` looks at the whole host")
+        }
+        error => Failure::new(
+            format!("sandbox {id} could not be started: {error}"),
+            "`stockade doctor` may tell why",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_were_hit_are_named() {
+        let limits = Limits { memory: 512 << 20, tasks: 10, descriptors: 16, disk: 1, cpus: None };
+        assert!(limits_hit(&limits, &Events::default()).is_empty());
+        let events = Events { oom_kills: 2, forks_refused: 1, ..Events::default() };
+        let said = limits_hit(&limits, &events);
+        assert!(said[0].contains("--memory 512 MiB") && said[1].contains("--pids 10"), "{said:?}");
+        assert_eq!(host_limits(&limits).pids, Some(62));
+    }
+}
