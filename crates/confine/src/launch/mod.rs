@@ -79,6 +79,10 @@ where
     let (handle, maps) = clone::clone_sentry(front, setup, sentry)?;
     match handle.admit(&maps).and_then(|()| handle.wait_until_ready()) {
         Ok(()) => Ok(handle),
+        Err(_) if options.cgroup.is_some_and(|c| c.events().oom_kills > 0) => {
+            let why = "the sentry needs more memory than its limit allows; give the sandbox more";
+            Err(Error::Sentry(why.into()))
+        }
         Err(error) => Err(explain(error)),
     }
 }

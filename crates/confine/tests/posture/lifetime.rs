@@ -103,9 +103,21 @@ fn speed() {
     if cgroup.unavailable().is_empty() {
         measure(" with limits", Some(&cgroup));
     }
+    memory();
     let began = Instant::now();
     (0..20).for_each(|i| drop(Cgroup::create(&format!("speed-{i}"), &limits)));
     println!("groups made and removed: {:?}", began.elapsed() / 20);
+}
+
+fn memory() {
+    let handle = start(&[tree("/", Access::ReadOnly)], |host| {
+        let _ = host.link.receive(&mut [0]);
+        0
+    });
+    if let Ok(text) = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", handle.pid())) {
+        let lines = text.lines().filter(|l| l.starts_with("Pss:") || l.starts_with("Private_Dirty:"));
+        println!("memory of the sentry: {}", lines.collect::<Vec<_>>().join(", "));
+    }
 }
 
 fn measure(how: &str, cgroup: Option<&Cgroup>) {

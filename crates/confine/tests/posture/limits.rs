@@ -5,7 +5,12 @@ use stockade_confine::{Cgroup, End, Events, Limits, Options, launch};
 
 use crate::tools::{Case, capabilities, case};
 
-pub(crate) const CASES: &[Case] = &[case("tasks are limited", tasks), case("memory is limited", memory)];
+pub(crate) const CASES: &[Case] = &[
+    case("tasks are limited", tasks),
+    case("memory is limited", memory),
+    case("too little memory for the sentry", too_little),
+    case("stubs go first when memory runs out", stubs_first),
+];
 
 /// Runs `f` in a sandbox under `limits`; `None` if the host enforces none.
 fn limited(name: &str, limits: Limits, f: impl FnOnce() -> u8) -> Option<(End, Events)> {
@@ -68,4 +73,24 @@ fn memory() {
         assert!([End::Exited(9), End::Killed(9)].contains(&end), "{end:?}");
         assert!(events.oom_kills > 0, "{events:?}");
     }
+}
+
+fn too_little() {
+    let cgroup = Cgroup::create("little", &Limits { memory: Some(4 << 10), ..Limits::default() });
+    if cgroup.unavailable().is_empty() {
+        let options = Options { cgroup: Some(&cgroup), ..Options::default() };
+        let error = launch(&options, |_| 0).expect_err("no room").to_string();
+        assert!(error.contains("more memory"), "{error}");
+    }
+}
+
+fn stubs_first() {
+    crate::tools::in_sentry(&[], |host| {
+        let stub = fork(|| std::thread::sleep(std::time::Duration::from_secs(60))).expect("fork");
+        host.prefer_for_oom(stub).expect("prefer_for_oom");
+        let score =
+            |pid: &str| crate::tools::read_at(&host.proc, &format!("{pid}/oom_score_adj")).expect("score");
+        assert_eq!(score(&stub.to_string()), "900\n");
+        assert_ne!(score("self"), "900\n");
+    });
 }
