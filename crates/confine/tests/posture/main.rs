@@ -4,8 +4,10 @@
 //! the program runs itself with `--case NAME`. As root, each case runs as an ordinary user too.
 
 mod cases;
+mod filters;
 mod lifetime;
 mod limits;
+mod platform;
 mod tools;
 mod trees;
 mod violations;
@@ -19,7 +21,16 @@ use tools::Case;
 const USER: u32 = 64_001;
 
 fn all() -> Vec<Case> {
-    [cases::CASES, trees::CASES, lifetime::CASES, limits::CASES, violations::CASES].concat()
+    [
+        cases::CASES,
+        trees::CASES,
+        lifetime::CASES,
+        limits::CASES,
+        violations::CASES,
+        platform::CASES,
+        filters::CASES,
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {
