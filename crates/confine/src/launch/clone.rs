@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "clone3(2) has no safe form")]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use linux_raw_sys::general::{CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, clone_args};
@@ -11,7 +11,7 @@ use super::Maps;
 use super::child::{Setup, prepare};
 use super::handle::SentryHandle;
 use crate::crash::CRASH_STATUS;
-use crate::error::Error;
+use crate::error::{Error, Step};
 use crate::host::SentryHost;
 use crate::link::Link;
 
@@ -53,8 +53,15 @@ where
     // SAFETY: without CLONE_VM this is a fork: the child has its own copy of everything, this thread's stack included,
     // and the process has no other threads (checked by the caller), so no lock is held by anybody. `args` is whole
     // and its pointers lead to words that live on in both.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<clone_args>()) };
+    let mut pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<clone_args>()) };
+    let without_clone3 = pid < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS);
+    if without_clone3 {
+        pid = plain_clone(&args);
+    }
     if pid == 0 {
+        if without_clone3 {
+            reset_handlers();
+        }
         restore_signals(&[0; 16]);
         // The front's end belongs to the front; this copy was closed with all others.
         let front = std::mem::ManuallyDrop::new(front);
@@ -65,13 +72,17 @@ where
     let error = io::Error::last_os_error();
     restore_signals(&old);
     if pid < 0 {
-        return Err(super::explain(Error::new("making the sandbox's namespaces (clone3(2))", error)));
+        return Err(super::explain(Error::new("making the sandbox's namespaces (clone(2))", error)));
     }
-    // SAFETY: clone3 succeeded with CLONE_PIDFD, so this is a fresh descriptor that nobody else owns.
+    // SAFETY: the call succeeded with CLONE_PIDFD, so this is a fresh descriptor that nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     // The sentry's end of the link is closed here with the rest, so that the front sees it end.
-    let Setup { crash, maps, .. } = setup;
-    Ok((SentryHandle::new(pid as i32, pidfd, front, crash), maps))
+    let Setup { crash, maps, options, .. } = setup;
+    let handle = SentryHandle::new(pid as i32, pidfd, front, crash);
+    if without_clone3 && let Some(group) = options.cgroup.and_then(|c| c.clone_into()) {
+        enter(group, handle.pid()).step("entering the cgroup")?;
+    }
+    Ok((handle, maps))
 }
 
 /// The sentry's life.
@@ -87,6 +98,41 @@ where
             CRASH_STATUS
         }
     }
+}
+
+/// clone(2) with what of `args` it knows, for where clone3(2) is refused: containers' filters answer ENOSYS.
+fn plain_clone(args: &clone_args) -> libc::c_long {
+    let flags = args.flags & !(CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | args.exit_signal;
+    #[cfg(target_arch = "x86_64")]
+    let (fourth, fifth) = (args.child_tid, 0u64);
+    #[cfg(target_arch = "aarch64")]
+    let (fourth, fifth) = (0u64, args.child_tid);
+    // SAFETY: as clone3; without a stack the child goes on with a copy of this one, and the pidfd takes the parent's word.
+    unsafe { libc::syscall(libc::SYS_clone, flags, 0u64, args.pidfd, fourth, fifth) }
+}
+
+/// What CLONE_CLEAR_SIGHAND does: handlers become the default, ignored signals stay ignored.
+fn reset_handlers() {
+    for signal in 1..=64 {
+        // SAFETY: zero is a valid sigaction: the default, an empty mask.
+        let (default, mut now): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+        // SAFETY: both are locals; no handler is installed. Signals that cannot be asked for have none.
+        unsafe {
+            if libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0
+                && now.sa_sigaction != libc::SIG_IGN
+            {
+                libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+            }
+        }
+    }
+}
+
+/// Moves a process, which waits and has one thread, into a group of version 2.
+fn enter(group: BorrowedFd<'_>, pid: i32) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, openat};
+    let file = openat(group, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, pid.to_string().as_bytes())?;
+    Ok(())
 }
 
 /// Where the C library keeps this thread's id, for the host to set in the child, as its own fork does. `None` where the

@@ -46,7 +46,7 @@ fn put_under(program: &[sock_filter]) -> io::Result<()> {
 /// What a call that was refused did wrong, in one line.
 pub(crate) fn explain(number: u64, args: [u64; 6]) -> String {
     let name = nr::name(number).unwrap_or("unknown");
-    let rule = TABLE.iter().find(|rule| u64::try_from(rule.nr) == Ok(number));
+    let rule = TABLE.iter().find(|rule| u64::from(rule.nr) == number);
     let why = match rule {
         Some(rule) if matches!(rule.verdict, Verdict::When(_) | Verdict::WhenElse(..)) => {
             "is not allowed with these arguments"

@@ -3,7 +3,7 @@
 /// A call of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
-    pub(super) nr: i64,
+    pub(super) nr: u32,
     #[cfg(test)]
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,

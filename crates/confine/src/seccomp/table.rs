@@ -1,7 +1,6 @@
 //! The host calls that the sentry may make: one line each, with the reason. Everything else ends the sandbox.
 //!
-//! To allow one more: add its line (those whose arguments are looked at to the first table, the busiest first), say what
-//! needs it, and pin every argument that could widen what the call does. A report of a violation names call and
+//! To allow one more: add its line, say what needs it, and pin every argument that could widen what the call does. A report of a violation names call and
 //! arguments. What a descriptor may be used for is not in these tables: Landlock and the read-only mounts say that.
 
 use libc::{
@@ -34,7 +33,7 @@ const PTHREAD: u64 = (CLONE_VM
 macro_rules! calls {
     ($($name:ident $(when $ways:expr)? $(; else $errno:ident)?, $why:literal;)*) => {
         &[$(Rule {
-            nr: nr::$name as i64,
+            nr: nr::$name,
             #[cfg(test)]
             name: stringify!($name),
             verdict: calls!(@verdict $($ways)? $(; $errno)?),
@@ -51,7 +50,7 @@ use stockade_abi::nr;
 
 #[rustfmt::skip]
 pub(super) const TABLE: &[Rule] = calls! {
-    // With arguments looked at, the busiest first.
+    // With arguments looked at.
     ioctl when &[&[In32(1, CONTROLS)]], "notifications; terminals; see the list of requests";
     mmap when &[&[Without32(2, EXEC)]], "memory of the allocator, thread stacks, shared memory; never code";
     mprotect when &[&[Without32(2, EXEC)]], "guard pages of stacks, heaps of the allocator; never code";
