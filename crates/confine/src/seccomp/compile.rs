@@ -19,126 +19,175 @@ const AUDIT_ARCH: u32 = 0xc000_00b7;
 
 /// The program of `table` for a process whose PID (in its own namespace) is `own`. What no rule allows traps.
 pub(super) fn compile(table: &[Rule], own: u32) -> Vec<sock_filter> {
-    let mut program = vec![
-        load(ARCH),
-        jump(libc::BPF_JEQ, AUDIT_ARCH, 1, 0),
-        ret(libc::SECCOMP_RET_KILL_PROCESS),
-        load(NR),
-    ];
+    let mut program = Program { reversed: Vec::with_capacity(1024), own };
+    program.tree(&segments(table));
+    program.load(NR);
+    let known = program.here();
+    program.ret(libc::SECCOMP_RET_KILL_PROCESS);
+    program.jump(libc::BPF_JEQ, AUDIT_ARCH, known, program.here());
+    program.load(ARCH);
+    program.reversed.reverse();
+    program.reversed
+}
+
+/// Numbers from one on that are treated alike, up to the next segment.
+struct Segment {
+    first: u32,
+    verdict: Option<Verdict>,
+}
+
+/// What happens to which numbers, all of them, in their order. x32's have bit 30 set and so are in the last.
+fn segments(table: &[Rule]) -> Vec<Segment> {
     let mut rules: Vec<_> = table.iter().collect();
     rules.sort_unstable_by_key(|rule| rule.nr);
-    program.extend(tree(&rules, own));
-    program
-}
-
-/// Finds the rule of the number that was loaded, among `rules` in order of their numbers.
-fn tree(rules: &[&Rule], own: u32) -> Vec<sock_filter> {
-    let (lower, upper) = match rules {
-        [] => return vec![ret(libc::SECCOMP_RET_TRAP)],
-        [rule] => {
-            let mut code = body(rule, own);
-            code.insert(0, jump(libc::BPF_JEQ, rule.nr, 0, distance(code.len())));
-            code.push(ret(libc::SECCOMP_RET_TRAP));
-            return code;
+    let mut segments = vec![Segment { first: 0, verdict: None }];
+    for rule in rules {
+        let last = segments.last_mut();
+        if let Some(last) = last.filter(|last| last.first == rule.nr) {
+            last.verdict = Some(rule.verdict);
+        } else {
+            segments.push(Segment { first: rule.nr, verdict: Some(rule.verdict) });
         }
-        _ => rules.split_at(rules.len() / 2),
-    };
-    let (below, above) = (tree(lower, own), tree(upper, own));
-    let first = upper.first().map_or(0, |rule| rule.nr);
-    // The long way goes by a jump that has room for it.
-    let skip = stmt(libc::BPF_JMP | libc::BPF_JA, below.len() as u32);
-    [vec![jump(libc::BPF_JGE, first, 0, 1), skip], below, above].concat()
-}
-
-/// What to do once the number has matched; ends in a verdict.
-fn body(rule: &Rule, own: u32) -> Vec<sock_filter> {
-    match rule.verdict {
-        Verdict::Allow => vec![ret(libc::SECCOMP_RET_ALLOW)],
-        Verdict::Fail(errno) => vec![fail(errno)],
-        Verdict::When(ways) => any(ways, own, ret(libc::SECCOMP_RET_TRAP)),
-        Verdict::WhenElse(ways, errno) => any(ways, own, fail(errno)),
+        segments.push(Segment { first: rule.nr + 1, verdict: None });
     }
+    segments.dedup_by(|later, earlier| {
+        matches!(
+            (later.verdict, earlier.verdict),
+            (Some(Verdict::Allow), Some(Verdict::Allow)) | (None, None)
+        )
+    });
+    segments
 }
 
-/// Allows if one of the ways fits.
-fn any(ways: &[&[Check]], own: u32, otherwise: sock_filter) -> Vec<sock_filter> {
-    let mut code: Vec<_> = ways.iter().flat_map(|checks| way(checks, own)).collect();
-    code.push(otherwise);
-    code
+/// A place to jump to.
+type Label = usize;
+
+/// A program written from its end, so that every jump knows its distance: the last instruction comes first.
+struct Program {
+    reversed: Vec<sock_filter>,
+    own: u32,
 }
 
-fn fail(errno: i32) -> sock_filter {
-    ret(libc::SECCOMP_RET_ERRNO | errno.cast_unsigned() & libc::SECCOMP_RET_DATA)
-}
-
-/// Allows if all of `checks` hold, goes on behind itself if not. Written from its end, so that jumps know their lengths.
-fn way(checks: &[Check], own: u32) -> Vec<sock_filter> {
-    let mut code = vec![ret(libc::SECCOMP_RET_ALLOW)];
-    for check in checks.iter().rev() {
-        let mut longer = test(check, own, code.len());
-        longer.append(&mut code);
-        code = longer;
+impl Program {
+    /// The instruction that was written last: the next one to be executed.
+    fn here(&self) -> Label {
+        self.reversed.len()
     }
-    code
-}
 
-/// Goes on if `check` holds, and jumps over what follows and `rest` instructions more if not.
-fn test(check: &Check, own: u32, rest: usize) -> Vec<sock_filter> {
-    let rest = distance(rest);
-    match *check {
-        Check::Is(arg, value) => vec![
-            load(low(arg)),
-            jump(libc::BPF_JEQ, value as u32, 0, rest + 2),
-            load(low(arg) + 4),
-            jump(libc::BPF_JEQ, (value >> 32) as u32, 0, rest),
-        ],
-        Check::Is32(arg, value) => one_of(arg, &[value], rest),
-        Check::In32(arg, values) => one_of(arg, values, rest),
-        Check::Own(arg) => one_of(arg, &[own], rest),
-        Check::OwnOr0(arg) => one_of(arg, &[own, 0], rest),
-        Check::Not32(arg, value) => vec![load(low(arg)), jump(libc::BPF_JEQ, value, rest, 0)],
-        Check::Without32(arg, bits) => vec![load(low(arg)), jump(libc::BPF_JSET, bits, rest, 0)],
-        Check::Masked32(arg, mask, value) => vec![
-            load(low(arg)),
-            stmt(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, mask),
-            jump(libc::BPF_JEQ, value, 0, rest),
-        ],
+    fn push(&mut self, code: u32, jt: u8, jf: u8, k: u32) {
+        self.reversed.push(sock_filter { code: code as u16, jt, jf, k });
     }
-}
 
-fn one_of(arg: u32, values: &[u32], rest: u8) -> Vec<sock_filter> {
-    let mut code = vec![load(low(arg))];
-    for (i, &value) in values.iter().enumerate() {
-        let left = distance(values.len() - 1 - i);
-        code.push(jump(libc::BPF_JEQ, value, left, if left == 0 { rest } else { 0 }));
+    fn ret(&mut self, action: u32) {
+        self.push(libc::BPF_RET | libc::BPF_K, 0, 0, action);
     }
-    code
+
+    fn load(&mut self, offset: u32) {
+        self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    }
+
+    /// Goes to `yes` or `no`. Both must be near: a test compiles the table, and fails if a rule is too long for that.
+    fn jump(&mut self, test: u32, k: u32, yes: Label, no: Label) {
+        let near = |label| match u8::try_from(self.here() - label) {
+            Ok(distance) => distance,
+            Err(_) => panic!("a rule is too long for one jump: split it"),
+        };
+        let (jt, jf) = (near(yes), near(no));
+        self.push(libc::BPF_JMP | libc::BPF_K | test, jt, jf, k);
+    }
+
+    /// Goes to the segment of the number that was loaded.
+    fn tree(&mut self, segments: &[Segment]) {
+        let (lower, upper) = match segments {
+            [] => return,
+            [segment] => return self.verdict(segment.verdict),
+            _ => segments.split_at(segments.len() / 2),
+        };
+        self.tree(upper);
+        let mut above = self.here();
+        self.tree(lower);
+        let below = self.here();
+        if below - above > u8::MAX.into() {
+            self.push(libc::BPF_JMP | libc::BPF_JA, 0, 0, (below - above) as u32);
+            above = self.here();
+        }
+        self.jump(libc::BPF_JGE, upper.first().map_or(0, |segment| segment.first), above, below);
+    }
+
+    fn verdict(&mut self, verdict: Option<Verdict>) {
+        match verdict {
+            None => self.ret(libc::SECCOMP_RET_TRAP),
+            Some(Verdict::Allow) => self.ret(libc::SECCOMP_RET_ALLOW),
+            Some(Verdict::Fail(errno)) => self.fail(errno),
+            Some(Verdict::When(ways)) => {
+                self.ret(libc::SECCOMP_RET_TRAP);
+                self.any(ways);
+            }
+            Some(Verdict::WhenElse(ways, errno)) => {
+                self.fail(errno);
+                self.any(ways);
+            }
+        }
+    }
+
+    fn fail(&mut self, errno: i32) {
+        self.ret(libc::SECCOMP_RET_ERRNO | errno.cast_unsigned() & libc::SECCOMP_RET_DATA);
+    }
+
+    /// Allows if one of the ways fits, goes on if none does.
+    fn any(&mut self, ways: &[&[Check]]) {
+        for checks in ways.iter().rev() {
+            let otherwise = self.here();
+            self.ret(libc::SECCOMP_RET_ALLOW);
+            for check in checks.iter().rev() {
+                self.test(check, otherwise);
+            }
+        }
+    }
+
+    /// Goes on if `check` holds, to `otherwise` if not.
+    fn test(&mut self, check: &Check, otherwise: Label) {
+        let next = self.here();
+        match *check {
+            Check::Is(arg, value) => {
+                self.jump(libc::BPF_JEQ, (value >> 32) as u32, next, otherwise);
+                self.load(low(arg) + 4);
+                self.one_of(arg, &[value as u32], otherwise);
+            }
+            Check::Is32(arg, value) => self.one_of(arg, &[value], otherwise),
+            Check::In32(arg, values) => self.one_of(arg, values, otherwise),
+            Check::Own(arg) => self.one_of(arg, &[self.own], otherwise),
+            Check::OwnOr0(arg) => self.one_of(arg, &[self.own, 0], otherwise),
+            Check::Not32(arg, value) => {
+                self.jump(libc::BPF_JEQ, value, otherwise, next);
+                self.load(low(arg));
+            }
+            Check::Without32(arg, bits) => {
+                self.jump(libc::BPF_JSET, bits, otherwise, next);
+                self.load(low(arg));
+            }
+            Check::Masked32(arg, mask, value) => {
+                self.jump(libc::BPF_JEQ, value, next, otherwise);
+                self.push(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, mask);
+                self.load(low(arg));
+            }
+        }
+    }
+
+    fn one_of(&mut self, arg: u32, values: &[u32], otherwise: Label) {
+        let next = self.here();
+        let mut else_to = otherwise;
+        for &value in values.iter().rev() {
+            self.jump(libc::BPF_JEQ, value, next, else_to);
+            else_to = self.here();
+        }
+        self.load(low(arg));
+    }
 }
 
 /// Offset of the low half of an argument.
 const fn low(arg: u32) -> u32 {
     16 + 8 * arg
-}
-
-/// A jump's length. Rules are data of this crate, and a test compiles them all: one that is too long fails there.
-fn distance(instructions: usize) -> u8 {
-    u8::try_from(instructions).unwrap_or_else(|_| panic!("a rule is too long for one jump: split it"))
-}
-
-fn stmt(code: u32, k: u32) -> sock_filter {
-    sock_filter { code: code as u16, jt: 0, jf: 0, k }
-}
-
-fn jump(test: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
-    sock_filter { code: (libc::BPF_JMP | libc::BPF_K | test) as u16, jt, jf, k }
-}
-
-fn load(offset: u32) -> sock_filter {
-    stmt(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset)
-}
-
-fn ret(action: u32) -> sock_filter {
-    stmt(libc::BPF_RET | libc::BPF_K, action)
 }
 
 #[cfg(test)]
