@@ -64,8 +64,9 @@ pub fn run(
 }
 
 /// A line of Stockade's among the program's own. A standard error that is gone is no reason to fail.
-fn say(text: &str) {
-    drop(writeln!(io::stderr(), "stockade: {text}"));
+pub(crate) fn say(text: &str) {
+    // In one write(2), for lines of several writers not to mix.
+    drop(io::stderr().write_all(format!("stockade: {text}\n").as_bytes()));
 }
 
 fn trees(config: &SandboxConfig) -> Vec<Tree> {

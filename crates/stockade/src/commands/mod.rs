@@ -41,14 +41,9 @@ fn run(cli: Cli) -> ExitCode {
         Command::Version(args) => (version::run(&args), ExitCode::FAILURE),
     };
     result.unwrap_or_else(|failure| {
-        report(&failure);
+        crate::run::say(&failure.to_string());
         failed
     })
-}
-
-/// Says on standard error what went wrong.
-fn report(failure: &Failure) {
-    drop(writeln!(std::io::stderr(), "stockade: {failure}"));
 }
 
 /// Prints to standard output; a reader that went away is no error.
