@@ -19,12 +19,17 @@ macro_rules! areas {
 }
 
 areas! {
+    events: epoll eventfd pipe poll;
+    files: copy data descriptors directory locks names open perm stat walk;
     futex: pi shared wait;
     loader: auxv dynamic errors script;
     memory: brk madvise memfd mmap mremap protect share stack;
-    signals: action altstack fault fpu info mask queue restart signalfd stop timedwait;
+    misc: abi compat;
+    proc: maps own system;
+    signals: action altstack fault fpu info mask queue restart restart_waits signalfd stop timedwait;
     tasks: caps clone creds exec exit fork orphan pidns prctl rlimit robust sched session setuid times wait;
     time: clock itimer sleep timer;
+    unix: message named pair;
 }
 
 fn check(area: &str, program: &str) {
