@@ -156,7 +156,6 @@ impl Program {
             }
             Check::Is32(arg, value) => self.one_of(arg, &[value], otherwise),
             Check::In32(arg, values) => self.one_of(arg, values, otherwise),
-            Check::Own(arg) => self.one_of(arg, &[self.own], otherwise),
             Check::OwnOr0(arg) => self.one_of(arg, &[self.own, 0], otherwise),
             Check::Not32(arg, value) => {
                 self.jump(libc::BPF_JEQ, value, otherwise, next);

@@ -79,18 +79,6 @@ pub(super) const PRCTLS: &[u32] = &[
     libc::PR_GET_SECUREBITS as u32,
 ];
 
-/// ptrace(2): nothing that writes memory, and nothing that attaches to what is not a child user namespace's.
-pub(super) const PTRACES: &[u32] = &[
-    libc::PTRACE_SEIZE,
-    libc::PTRACE_INTERRUPT,
-    libc::PTRACE_CONT,
-    libc::PTRACE_LISTEN,
-    libc::PTRACE_DETACH,
-    libc::PTRACE_GETREGSET,
-    libc::PTRACE_SETREGSET,
-    libc::PTRACE_GETSIGINFO,
-];
-
 /// setsockopt(2) at SOL_SOCKET.
 pub(super) const SOCKET_OPTIONS: &[u32] = &[
     libc::SO_PASSCRED as u32,

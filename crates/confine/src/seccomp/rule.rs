@@ -40,8 +40,6 @@ pub(super) enum Check {
     Without32(u32, u32),
     /// Masked with the first, equals the second.
     Masked32(u32, u32, u32),
-    /// Is the sentry's own PID.
-    Own(u32),
-    /// Is the sentry's own PID or 0, which says the same.
+    /// Is the sentry's own PID, or 0, which says the same.
     OwnOr0(u32),
 }

@@ -1,7 +1,8 @@
 //! The host calls that the sentry may make: one line each, with the reason. Everything else ends the sandbox.
 //!
-//! To allow one more: add its line, say what needs it, and pin every argument that could widen what the call does. A report of a violation names call and
-//! arguments. What a descriptor may be used for is not in these tables: Landlock and the read-only mounts say that.
+//! To allow one more: add its line, say what needs it, and pin every argument that could widen what the call does. A
+//! report of a violation names call and arguments. What a descriptor may be used for is not said here: Landlock and
+//! read-only mounts see to that.
 
 use libc::{
     AF_UNIX, AT_FDCWD, CLONE_CHILD_CLEARTID, CLONE_FILES, CLONE_FS, CLONE_PARENT_SETTID, CLONE_SETTLS,
@@ -9,8 +10,8 @@ use libc::{
     S_IFREG, S_IFSOCK,
 };
 
-use super::requests::{CONTROLS, FCNTLS, PRCTLS, PTRACES, SOCKET_OPTIONS};
-use super::rule::Check::{In32, Is, Is32, Masked32, Not32, Own, OwnOr0, Without32};
+use super::requests::{CONTROLS, FCNTLS, PRCTLS, SOCKET_OPTIONS};
+use super::rule::Check::{In32, Is, Is32, Masked32, Not32, OwnOr0, Without32};
 use super::rule::{Rule, Verdict};
 
 /// Argument 0 is a directory of ours, not the working directory (which is empty anyway).
@@ -76,10 +77,8 @@ pub(super) const TABLE: &[Rule] = calls! {
     clone when &[&[Is(0, PTHREAD)]], "a thread per guest thread; never a process";
     tgkill when &[&[Not32(0, 0)]], "kicks guest threads, wakes own ones; nothing outside the PID namespace has a number";
     kill when &[&[Not32(0, 0)]], "ends stubs; nothing outside the PID namespace has a number";
-    rt_tgsigqueueinfo when &[&[Own(0)]], "pthread_sigqueue() to own threads";
     prctl when &[&[In32(0, PRCTLS)]], "names of threads and of memory";
     prlimit64 when &[&[OwnOr0(0), Is(2, 0)]], "reads own limits; sets none";
-    ptrace when &[&[In32(0, PTRACES)]], "stops a guest thread that ignores kicks";
     socketpair when &[&[Is32(0, UNIX)]], "channels to stubs; guests' own socket pairs with descriptors of the host";
     setsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32), In32(2, SOCKET_OPTIONS)]], "credentials and buffers of channels";
     getsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32)]], "who is on the other side, pending errors";
@@ -178,7 +177,6 @@ pub(super) const TABLE: &[Rule] = calls! {
     // Stubs and threads.
     clone3; else ENOSYS, "its flags lie in memory that a filter cannot see; the C library falls back to clone";
     pidfd_open, "stubs and their threads";
-    pidfd_getfd, "listeners of guest threads; only from stubs, who alone are in reach of ptrace rights";
     pidfd_send_signal, "ends stubs without a race for their PID";
     wait4, "reaps stubs";
     waitid, "reaps stubs";
@@ -203,7 +201,6 @@ pub(super) const TABLE: &[Rule] = calls! {
     rt_sigprocmask, "a thread's start";
     rt_sigreturn, "returns from handlers";
     rt_sigtimedwait, "waits for a signal";
-    rt_sigsuspend, "waits for a signal";
     pause, "threads stand still while a crash report is written";
     alarm, "a crash report that hangs ends";
 
