@@ -1,6 +1,7 @@
 //! The file systems, and what descriptors can stand for.
 
 pub mod dev;
+pub mod host;
 pub mod pidfd;
 pub mod pipe;
 pub mod tmpfs;

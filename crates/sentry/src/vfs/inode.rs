@@ -106,6 +106,9 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EPERM)
     }
 
+    /// A rename has moved this inode to `name` of `dir`; for those that remember where they are.
+    fn moved_to(&self, _dir: &Arc<dyn Inode>, _name: &[u8]) {}
+
     /// The target of a symbolic link.
     ///
     /// # Errors

@@ -440,6 +440,10 @@ impl<'a> Request<'a> {
             return Err(Errno::EBUSY);
         }
         from.dir.dentry.inode.rename(name, &into.dir.dentry.inode, new_name, flags)?;
+        child.inode.moved_to(&into.dir.dentry.inode, new_name);
+        if let Some(other) = existing.as_ref().filter(|_| exchange) {
+            other.inode.moved_to(&from.dir.dentry.inode, name);
+        }
         if exchange {
             from_dir.exchanged(name, into_dir.as_mut(), new_name);
         } else {

@@ -1,0 +1,91 @@
+//! Open directories.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::RawDir;
+use stockade_abi::Errno;
+
+use super::{HostInode, host};
+use crate::io::Sink;
+use crate::vfs::{DirEntry, File, FileOps, FileType, Seek};
+
+struct Entry {
+    name: Vec<u8>,
+    ino: u64,
+    file_type: FileType,
+}
+
+/// An open directory: its entries are read once, when reading begins, so that positions stay good.
+pub(super) struct HostDir {
+    _inode: Arc<HostInode>,
+    fd: OwnedFd,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl HostDir {
+    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Self {
+        Self { _inode: inode, fd, entries: Mutex::default() }
+    }
+
+    fn load(&self) -> Result<Vec<Entry>, Errno> {
+        rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).map_err(host)?;
+        let mut buf = Vec::with_capacity(32 * 1024);
+        let mut dir = RawDir::new(&self.fd, buf.spare_capacity_mut());
+        let mut entries = Vec::new();
+        while let Some(entry) = dir.next() {
+            let entry = entry.map_err(host)?;
+            let file_type = match entry.file_type() {
+                rustix::fs::FileType::Directory => FileType::Directory,
+                rustix::fs::FileType::Symlink => FileType::Symlink,
+                rustix::fs::FileType::Fifo => FileType::Fifo,
+                rustix::fs::FileType::Socket => FileType::Socket,
+                rustix::fs::FileType::CharacterDevice => FileType::CharDevice,
+                rustix::fs::FileType::BlockDevice => FileType::BlockDevice,
+                _ => FileType::Regular,
+            };
+            entries.push(Entry { name: entry.file_name().to_bytes().to_vec(), ino: entry.ino(), file_type });
+        }
+        Ok(entries)
+    }
+}
+
+impl FileOps for HostDir {
+    fn read(&self, _file: &File, _dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        Err(Errno::EISDIR)
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn seek(&self, _file: &File, _whence: Seek, _offset: i64) -> Result<u64, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn iterate(
+        &self,
+        _file: &File,
+        from: u64,
+        emit: &mut dyn FnMut(DirEntry<'_>) -> bool,
+    ) -> Result<u64, Errno> {
+        let mut entries = self.entries.lock();
+        if from == 0 {
+            *entries = self.load()?;
+        }
+        let mut position = from;
+        for entry in entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
+            let next = position + 1;
+            if !emit(DirEntry { name: &entry.name, ino: entry.ino, file_type: entry.file_type, next }) {
+                break;
+            }
+            position = next;
+        }
+        Ok(position)
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        rustix::fs::fsync(&self.fd).map_err(host)
+    }
+}

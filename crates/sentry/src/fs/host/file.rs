@@ -1,0 +1,165 @@
+//! Open regular files.
+
+use std::cell::RefCell;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::{ReadWriteFlags, preadv, pwrite, pwritev2};
+use stockade_abi::Errno;
+
+use super::{HostInode, host, stat_in};
+use crate::io::{Sink, Source};
+use crate::mm::{Mappable, ObjectId};
+use crate::vfs::{Attrs, File, FileOps, Inode, Seek};
+
+/// Bytes moved at once between host and guest.
+const BOUNCE: usize = 256 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends a buffer of this thread of `len` bytes, at most [`BOUNCE`]. Its old contents are whatever they are.
+pub(crate) fn with_buffer<T>(len: usize, act: impl FnOnce(&mut [u8]) -> T) -> T {
+    let len = len.min(BOUNCE);
+    BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+        Ok(mut buffer) => {
+            if buffer.len() < len {
+                buffer.resize(len.next_multiple_of(4096), 0);
+            }
+            act(&mut buffer[..len])
+        }
+        Err(_) => act(&mut vec![0; len]),
+    })
+}
+
+/// An open regular file of the host.
+pub(super) struct HostFile {
+    inode: Arc<HostInode>,
+    fd: Arc<OwnedFd>,
+}
+
+impl HostFile {
+    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Arc<Self> {
+        Arc::new(Self { inode, fd: Arc::new(fd) })
+    }
+
+    fn write_with(
+        &self,
+        src: &mut dyn Source,
+        mut put: impl FnMut(&[u8], usize) -> rustix::io::Result<usize>,
+    ) -> Result<usize, Errno> {
+        let mut done = 0;
+        while src.remaining() > 0 {
+            let step = with_buffer(src.remaining(), |buf| {
+                let n = src.take(buf)?;
+                let written = put(&buf[..n], done).map_err(host)?;
+                Ok((n, written))
+            });
+            match step {
+                Ok((n, written)) => {
+                    done += written;
+                    if written < n || n == 0 {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        self.inode.forget_attrs();
+        Ok(done)
+    }
+}
+
+impl FileOps for HostFile {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        let mut done = 0;
+        while dst.remaining() > 0 {
+            let step = with_buffer(dst.remaining(), |buf| {
+                let n = preadv(&*self.fd, &mut [IoSliceMut::new(buf)], offset + done as u64).map_err(host)?;
+                let put = if n == 0 { 0 } else { dst.put(&buf[..n])? };
+                Ok((n < buf.len(), put))
+            });
+            match step {
+                Ok((end, n)) => {
+                    done += n;
+                    if end || n == 0 {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        self.write_with(src, |bytes, done| pwrite(&*self.fd, bytes, offset + done as u64))
+    }
+
+    fn append(&self, _file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
+        let n = self.write_with(src, |bytes, _| {
+            pwritev2(&*self.fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::APPEND)
+        })?;
+        Ok((n, stat_in(&self.fd, b"")?.stx_size))
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn seek(&self, _file: &File, whence: Seek, offset: i64) -> Result<u64, Errno> {
+        let from = match whence {
+            Seek::Data => SeekFrom::Data(u64::try_from(offset).map_err(|_| Errno::ENXIO)?),
+            Seek::Hole => SeekFrom::Hole(u64::try_from(offset).map_err(|_| Errno::ENXIO)?),
+            _ => {
+                let end = i64::try_from(stat_in(&self.fd, b"")?.stx_size).unwrap_or(i64::MAX);
+                return u64::try_from(end.checked_add(offset).ok_or(Errno::EOVERFLOW)?)
+                    .map_err(|_| Errno::EINVAL);
+            }
+        };
+        rustix::fs::seek(&*self.fd, from).map_err(host)
+    }
+
+    fn sync(&self, data_only: bool) -> Result<(), Errno> {
+        if data_only { rustix::fs::fdatasync(&*self.fd) } else { rustix::fs::fsync(&*self.fd) }.map_err(host)
+    }
+
+    fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {
+        let mode = FallocateFlags::from_bits(mode).ok_or(Errno::EOPNOTSUPP)?;
+        self.inode.forget_attrs();
+        rustix::fs::fallocate(&*self.fd, mode, offset, len).map_err(host)
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        let attrs = self.inode.attrs()?;
+        Ok(Arc::new(Mapped { fd: Arc::clone(&self.fd), id: ObjectId { dev: attrs.dev, ino: attrs.ino } }))
+    }
+
+    fn attrs(&self) -> Option<Result<Attrs, Errno>> {
+        Some(stat_in(&self.fd, b"").map(|found| self.inode.attrs_of(&found)))
+    }
+}
+
+struct Mapped {
+    fd: Arc<OwnedFd>,
+    id: ObjectId,
+}
+
+impl Mappable for Mapped {
+    fn host_fd(&self, _writable: bool) -> Result<Arc<OwnedFd>, Errno> {
+        Ok(Arc::clone(&self.fd))
+    }
+
+    fn object_id(&self) -> ObjectId {
+        self.id
+    }
+
+    fn display_path(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}

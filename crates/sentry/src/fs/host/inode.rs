@@ -1,0 +1,336 @@
+//! Inodes: a name in a directory of the host, and which file was there.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags, Statx, Timestamps};
+use stockade_abi::Errno;
+use stockade_abi::file::Statfs;
+use stockade_abi::general as c;
+use stockade_abi::time::Timespec;
+
+use super::dir::HostDir;
+use super::file::HostFile;
+use super::{HostFs, host, open_beneath, stat_in};
+use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
+
+/// How long names and attributes of a tree that nobody else should change are believed.
+const TRUST: Duration = Duration::from_secs(1);
+
+struct Cached {
+    attrs: Attrs,
+    at: Instant,
+}
+
+/// A file of the host.
+pub struct HostInode {
+    pub(super) fs: Arc<HostFs>,
+    /// The directory and the name in it; none for the root.
+    place: Mutex<Option<(Arc<HostInode>, Vec<u8>)>>,
+    ino: u64,
+    dev: u64,
+    file_type: FileType,
+    dir: Mutex<Option<Arc<OwnedFd>>>,
+    cached: Mutex<Option<Cached>>,
+    this: Weak<HostInode>,
+}
+
+impl HostInode {
+    pub(super) fn root(fs: &Arc<HostFs>, found: &Statx) -> Arc<Self> {
+        let root = Self::make(fs, None, found);
+        *root.dir.lock() = Some(Arc::clone(&fs.root));
+        root
+    }
+
+    fn make(fs: &Arc<HostFs>, place: Option<(Arc<HostInode>, Vec<u8>)>, found: &Statx) -> Arc<Self> {
+        let attrs = fs.attrs_of(found);
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            fs: Arc::clone(fs),
+            place: Mutex::new(place),
+            ino: attrs.ino,
+            dev: attrs.dev,
+            file_type: attrs.file_type(),
+            dir: Mutex::new(None),
+            cached: Mutex::new(Some(Cached { attrs, at: Instant::now() })),
+        })
+    }
+
+    pub(super) fn attrs_of(&self, found: &Statx) -> Attrs {
+        self.fs.attrs_of(found)
+    }
+
+    pub(super) fn close_dir(&self) {
+        if self.place.lock().is_some() {
+            *self.dir.lock() = None;
+        }
+    }
+
+    pub(super) fn forget_attrs(&self) {
+        *self.cached.lock() = None;
+    }
+
+    fn is_same(&self, attrs: &Attrs) -> bool {
+        attrs.ino == self.ino && attrs.dev == self.dev && attrs.file_type() == self.file_type
+    }
+
+    fn location(&self) -> Result<(Arc<HostInode>, Vec<u8>), Errno> {
+        self.place.lock().clone().ok_or(Errno::EBUSY)
+    }
+
+    /// The descriptor of a directory.
+    pub(super) fn dir_fd(&self) -> Result<Arc<OwnedFd>, Errno> {
+        if let Some(fd) = &*self.dir.lock() {
+            return Ok(Arc::clone(fd));
+        }
+        if self.file_type != FileType::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let (parent, name) = self.location()?;
+        let fd = Arc::new(open_beneath(&*parent.dir_fd()?, &name, OFlags::PATH | OFlags::DIRECTORY)?);
+        if !self.is_same(&self.fs.attrs_of(&stat_in(&fd, b"")?)) {
+            return Err(Errno::ENOENT);
+        }
+        *self.dir.lock() = Some(Arc::clone(&fd));
+        Ok(fd)
+    }
+
+    /// Opens the file itself.
+    fn open_fd(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self.location() {
+            Ok((parent, name)) => {
+                open_beneath(&*parent.dir_fd()?, &name, flags | OFlags::NONBLOCK | OFlags::NOCTTY)
+            }
+            Err(_) => open_beneath(&self.fs.root, b".", flags),
+        }
+    }
+
+    /// Does something with the directory and name of this inode.
+    fn in_place<T>(&self, act: impl FnOnce(&OwnedFd, &[u8]) -> rustix::io::Result<T>) -> Result<T, Errno> {
+        let result = match self.location() {
+            Ok((parent, name)) => act(&*parent.dir_fd()?, &name),
+            Err(_) => act(&self.fs.root, b"."),
+        };
+        self.forget_attrs();
+        result.map_err(host)
+    }
+
+    fn child(&self, name: &[u8]) -> Result<Arc<HostInode>, Errno> {
+        let found = stat_in(&*self.dir_fd()?, name)?;
+        let child = Self::make(&self.fs, Some((self.me()?, name.to_vec())), &found);
+        if child.file_type == FileType::Directory {
+            self.fs.note_open(&child);
+        }
+        Ok(child)
+    }
+
+    fn me(&self) -> Result<Arc<Self>, Errno> {
+        self.this.upgrade().ok_or(Errno::EIO)
+    }
+}
+
+fn timestamps(set: &SetAttrs) -> Timestamps {
+    let one = |t: Option<TimeSet>| match t {
+        None => rfs::Timespec { tv_sec: 0, tv_nsec: rfs::UTIME_OMIT },
+        Some(TimeSet::Now) => rfs::Timespec { tv_sec: 0, tv_nsec: rfs::UTIME_NOW },
+        Some(TimeSet::At(Timespec { sec, nsec })) => rfs::Timespec { tv_sec: sec, tv_nsec: nsec },
+    };
+    Timestamps { last_access: one(set.atime), last_modification: one(set.mtime) }
+}
+
+impl Inode for HostInode {
+    fn file_type(&self) -> FileType {
+        self.file_type
+    }
+
+    fn attrs(&self) -> Result<Attrs, Errno> {
+        if !self.fs.shared
+            && let Some(cached) = &*self.cached.lock()
+            && cached.at.elapsed() < TRUST
+        {
+            return Ok(cached.attrs);
+        }
+        let found = match self.location() {
+            Ok((parent, name)) => stat_in(&*parent.dir_fd()?, &name)?,
+            Err(_) => stat_in(&self.fs.root, b"")?,
+        };
+        let attrs = self.fs.attrs_of(&found);
+        if !self.is_same(&attrs) {
+            return Err(Errno::ENOENT);
+        }
+        *self.cached.lock() = Some(Cached { attrs, at: Instant::now() });
+        Ok(attrs)
+    }
+
+    fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
+        let Some(child) = child.downcast_ref::<HostInode>() else { return true };
+        if !self.fs.shared && child.cached.lock().as_ref().is_some_and(|c| c.at.elapsed() < TRUST) {
+            return true;
+        }
+        let Ok(found) = self.dir_fd().and_then(|fd| stat_in(&fd, name)) else { return false };
+        let attrs = self.fs.attrs_of(&found);
+        let same = child.is_same(&attrs);
+        if same {
+            *child.cached.lock() = Some(Cached { attrs, at: Instant::now() });
+        }
+        same
+    }
+
+    fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
+        let follow = AtFlags::SYMLINK_NOFOLLOW;
+        if let Some(size) = set.size {
+            let fd = self.open_fd(OFlags::WRONLY)?;
+            rfs::ftruncate(&fd, size).map_err(host)?;
+        }
+        if set.uid.is_some() || set.gid.is_some() {
+            let (uid, gid) = (set.uid.map(rfs::Uid::from_raw), set.gid.map(rfs::Gid::from_raw));
+            self.in_place(|dir, name| rfs::chownat(dir, name, uid, gid, follow))?;
+        }
+        if let Some(mode) = set.mode
+            && self.file_type != FileType::Symlink
+        {
+            // The name may have become a link meanwhile: change what was opened.
+            let fd = self.open_fd(OFlags::RDONLY);
+            match fd {
+                Ok(fd) => rfs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(host)?,
+                Err(_) => self.in_place(|dir, name| {
+                    rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())
+                })?,
+            }
+        }
+        if set.atime.is_some() || set.mtime.is_some() {
+            let times = timestamps(set);
+            self.in_place(|dir, name| rfs::utimensat(dir, name, &times, follow))?;
+        }
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        let access = match flags & c::O_ACCMODE {
+            c::O_RDONLY => OFlags::RDONLY,
+            c::O_WRONLY => OFlags::WRONLY,
+            _ => OFlags::RDWR,
+        };
+        match self.file_type {
+            FileType::Regular => {
+                let fd = self.open_fd(access)?;
+                let found = self.fs.attrs_of(&stat_in(&fd, b"")?);
+                if !self.is_same(&found) {
+                    return Err(Errno::ENOENT);
+                }
+                Ok(HostFile::new(self, fd))
+            }
+            FileType::Directory => {
+                let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
+                Ok(Arc::new(HostDir::new(self, fd)))
+            }
+            _ => Err(Errno::ENXIO),
+        }
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        Ok(self.child(name)?)
+    }
+
+    fn create(&self, name: &[u8], node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
+        let dir = self.dir_fd()?;
+        let mode = Mode::from_raw_mode(node.mode);
+        match &node.kind {
+            NodeKind::Regular => {
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let resolve = rfs::ResolveFlags::BENEATH | rfs::ResolveFlags::NO_SYMLINKS;
+                rfs::openat2(&*dir, name, flags, mode, resolve).map_err(host)?;
+            }
+            NodeKind::Directory => rfs::mkdirat(&*dir, name, mode).map_err(host)?,
+            NodeKind::Symlink(target) => rfs::symlinkat(target.as_slice(), &*dir, name).map_err(host)?,
+            // Nothing of this kind is made on the host on a guest's behalf.
+            _ => return Err(Errno::EPERM),
+        }
+        self.forget_attrs();
+        let child = self.child(name)?;
+        let attrs = child.attrs()?;
+        if (attrs.uid, attrs.gid) != (node.uid, node.gid) {
+            // Only who may give files away can; others keep what the host made.
+            let set = SetAttrs { uid: Some(node.uid), gid: Some(node.gid), ..SetAttrs::default() };
+            let _ = child.set_attrs(&set);
+        }
+        Ok(child)
+    }
+
+    fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
+        let target = target.downcast_ref::<HostInode>().ok_or(Errno::EXDEV)?;
+        let (from, from_name) = target.location()?;
+        let (from, to) = (from.dir_fd()?, self.dir_fd()?);
+        rfs::linkat(&*from, from_name.as_slice(), &*to, name, AtFlags::empty()).map_err(host)?;
+        target.forget_attrs();
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn unlink(&self, name: &[u8], child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        rfs::unlinkat(&*self.dir_fd()?, name, AtFlags::empty()).map_err(host)?;
+        if let Some(child) = child.downcast_ref::<HostInode>() {
+            child.forget_attrs();
+        }
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn rmdir(&self, name: &[u8], _child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        rfs::unlinkat(&*self.dir_fd()?, name, AtFlags::REMOVEDIR).map_err(host)?;
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn rename(
+        &self,
+        name: &[u8],
+        new_dir: &Arc<dyn Inode>,
+        new_name: &[u8],
+        flags: u32,
+    ) -> Result<(), Errno> {
+        let to = Arc::clone(new_dir).downcast::<HostInode>().ok_or(Errno::EXDEV)?;
+        let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+        rfs::renameat_with(&*self.dir_fd()?, name, &*to.dir_fd()?, new_name, flags).map_err(host)?;
+        self.forget_attrs();
+        to.forget_attrs();
+        Ok(())
+    }
+
+    fn moved_to(&self, dir: &Arc<dyn Inode>, name: &[u8]) {
+        if let Some(dir) = Arc::clone(dir).downcast::<HostInode>() {
+            *self.place.lock() = Some((dir, name.to_vec()));
+            self.forget_attrs();
+        }
+    }
+
+    fn readlink(&self) -> Result<Vec<u8>, Errno> {
+        if self.file_type != FileType::Symlink {
+            return Err(Errno::EINVAL);
+        }
+        let (parent, name) = self.location()?;
+        let target = rfs::readlinkat(&*parent.dir_fd()?, name.as_slice(), Vec::new()).map_err(host)?;
+        Ok(target.into_bytes())
+    }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        let s = rfs::fstatfs(&*self.fs.root).map_err(host)?;
+        Ok(Statfs {
+            kind: s.f_type,
+            bsize: s.f_bsize,
+            blocks: s.f_blocks,
+            bfree: s.f_bfree,
+            bavail: s.f_bavail,
+            files: s.f_files,
+            ffree: s.f_ffree,
+            namelen: s.f_namelen,
+            frsize: s.f_frsize,
+            flags: s.f_flags,
+            ..Statfs::default()
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! A directory of the host (`--root`, `--volume`).
+//!
+//! It is reached by a descriptor alone; every step goes through openat2(2) or a call that does not follow links, so that
+//! nothing outside can be named. Only regular files, directories and symbolic links can be used; sockets, FIFOs and
+//! devices of the host are seen and not opened.
+
+mod dir;
+mod file;
+mod inode;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use stockade_abi::Errno;
+use stockade_abi::time::Timespec;
+
+pub use inode::HostInode;
+
+use crate::vfs::{Attrs, Dentry, FileType, SuperBlock};
+
+/// Descriptors of directories kept open at once: descriptors are scarce, and a closed one is opened again.
+const MAX_OPEN_DIRS: usize = 1000;
+
+/// A host directory as a file system.
+pub struct HostFs {
+    sb: Arc<SuperBlock>,
+    root: Arc<OwnedFd>,
+    root_dev: u64,
+    /// Whether others change it at the same time: then nothing is believed for longer than a call.
+    shared: bool,
+    devices: Mutex<HashMap<u64, u64>>,
+    open_dirs: Mutex<VecDeque<Weak<HostInode>>>,
+}
+
+pub(super) fn host(e: rustix::io::Errno) -> Errno {
+    Errno::from_raw(e.raw_os_error())
+}
+
+/// Nothing followed, nothing left.
+pub(super) fn open_beneath(dir: &OwnedFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(dir, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), resolve).map_err(host)
+}
+
+pub(super) fn stat_in(dir: &OwnedFd, name: &[u8]) -> Result<Statx, Errno> {
+    let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+    statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map_err(host)
+}
+
+impl HostFs {
+    /// The tree beneath a directory descriptor. `shared`: others change it meanwhile.
+    ///
+    /// # Errors
+    /// What statx(2) says; ENOTDIR.
+    pub fn mount(root: OwnedFd, shared: bool) -> Result<Arc<Dentry>, Errno> {
+        let sb = SuperBlock::new("stockade", "host", true, true);
+        let found = stat_in(&root, b"")?;
+        let fs = Arc::new(Self {
+            sb: Arc::clone(&sb),
+            root: Arc::new(root),
+            root_dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+            shared,
+            devices: Mutex::default(),
+            open_dirs: Mutex::default(),
+        });
+        let inode = HostInode::root(&fs, &found);
+        if inode.attrs_of(&found).file_type() != FileType::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(Dentry::root(sb, inode))
+    }
+
+    /// A device number of the sandbox's own for one of the host's.
+    fn device(&self, found: &Statx) -> u64 {
+        let dev = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+        if dev == self.root_dev {
+            return self.sb.dev;
+        }
+        *self
+            .devices
+            .lock()
+            .entry(dev)
+            .or_insert_with(|| SuperBlock::new("stockade", "host", false, false).dev)
+    }
+
+    fn attrs_of(&self, s: &Statx) -> Attrs {
+        let time = |t: rustix::fs::StatxTimestamp| Timespec { sec: t.tv_sec, nsec: i64::from(t.tv_nsec) };
+        Attrs {
+            dev: self.device(s),
+            ino: s.stx_ino,
+            mode: u32::from(s.stx_mode),
+            nlink: s.stx_nlink,
+            uid: s.stx_uid,
+            gid: s.stx_gid,
+            rdev: crate::vfs::attrs::make_dev(s.stx_rdev_major, s.stx_rdev_minor),
+            size: s.stx_size,
+            blksize: s.stx_blksize,
+            blocks: s.stx_blocks,
+            atime: time(s.stx_atime),
+            mtime: time(s.stx_mtime),
+            ctime: time(s.stx_ctime),
+            btime: (s.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| time(s.stx_btime)),
+        }
+    }
+
+    /// Remembers that a directory has its descriptor open, and closes the oldest ones beyond the limit.
+    fn note_open(&self, inode: &Arc<HostInode>) {
+        let mut open = self.open_dirs.lock();
+        open.push_back(Arc::downgrade(inode));
+        if open.len() > MAX_OPEN_DIRS
+            && let Some(oldest) = open.pop_front()
+        {
+            drop(open);
+            if let Some(oldest) = oldest.upgrade() {
+                oldest.close_dir();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+use crate::creds::Credentials;
+use crate::io::{BufSink, BufSource};
+use crate::vfs::ops::Request;
+use crate::vfs::{LookupFlags, Mount, MountFlags, Path};
+
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("stockade-host-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn request<'a>(&self, creds: &'a Credentials) -> Request<'a> {
+        let fd = rustix::fs::open(&self.0, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root = Path::of_mount(&Mount::new(HostFs::mount(fd, true).unwrap(), MountFlags::empty()));
+        Request { root: root.clone(), start: root, creds, umask: 0o022 }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn files_are_read_and_written() {
+    let scratch = Scratch::new("rw");
+    let creds = Credentials::initial(rustix::process::geteuid().as_raw(), 0, &[]);
+    let request = scratch.request(&creds);
+    let file = request.open(b"/a", 0o102, 0o644, LookupFlags::empty()).unwrap();
+    assert_eq!(file.write(&mut BufSource::new(b"hello")), Ok(5));
+    assert_eq!(std::fs::read(scratch.0.join("a")).unwrap(), b"hello");
+    let mut buf = [0; 9];
+    assert_eq!(file.read_at(&mut BufSink::new(&mut buf), 1), Ok(4));
+    assert_eq!(&buf[..4], b"ello");
+    std::fs::write(scratch.0.join("a"), b"longer than before").unwrap();
+    assert_eq!(file.attrs().unwrap().size, 18);
+    request.remove(b"/a", false).unwrap();
+    assert!(!scratch.0.join("a").exists());
+}
+
+#[test]
+fn nothing_outside_can_be_reached() {
+    let scratch = Scratch::new("escape");
+    let creds = Credentials::root();
+    std::fs::create_dir(scratch.0.join("in")).unwrap();
+    symlink("/etc/passwd", scratch.0.join("absolute")).unwrap();
+    symlink("../../../../etc/passwd", scratch.0.join("in/relative")).unwrap();
+    let request = scratch.request(&creds);
+    for path in [&b"/absolute"[..], b"/in/relative", b"/../../../../etc/passwd", b"in/../../../etc/passwd"] {
+        let found = request.open(path, 0, 0, LookupFlags::empty()).err();
+        assert_eq!(found, Some(Errno::ENOENT), "{}", String::from_utf8_lossy(path));
+    }
+}
+
+#[test]
+fn renamed_directories_keep_working() {
+    let scratch = Scratch::new("rename");
+    let creds = Credentials::root();
+    std::fs::create_dir_all(scratch.0.join("a/b")).unwrap();
+    std::fs::write(scratch.0.join("a/b/f"), b"x").unwrap();
+    let request = scratch.request(&creds);
+    let inner = request.walk(LookupFlags::FOLLOW).resolve(b"/a/b").unwrap();
+    request.rename(b"/a", &scratch_clone(&request), b"/z", 0).unwrap();
+    assert!(inner.dentry.lookup(b"f").is_ok());
+    assert_eq!(inner.display(&request.root).0, b"/z/b");
+}
+
+fn scratch_clone<'a>(r: &Request<'a>) -> Request<'a> {
+    Request { root: r.root.clone(), start: r.start.clone(), creds: r.creds, umask: r.umask }
+}
