@@ -4,6 +4,7 @@ pub mod dev;
 pub mod host;
 pub mod pidfd;
 pub mod pipe;
+pub mod stdio;
 pub mod tmpfs;
 
 use std::sync::{Arc, OnceLock};

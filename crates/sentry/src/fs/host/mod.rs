@@ -5,7 +5,7 @@
 //! devices of the host are seen and not opened.
 
 mod dir;
-mod file;
+pub(crate) mod file;
 mod inode;
 
 use std::collections::{HashMap, VecDeque};
