@@ -44,6 +44,8 @@ pub enum Command {
     ///
     /// Each feature that Stockade needs is tried, not looked up by version. Exit status 1 when one that is needed is missing.
     Doctor(FormatArgs),
+    /// List the system calls of x86-64 and how well each is supported
+    Syscalls(SyscallsArgs),
     /// Print completions for a shell, to be loaded from its start-up file
     #[command(after_help = "Example: stockade completions bash > /etc/bash_completion.d/stockade")]
     Completions(CompletionsArgs),
@@ -52,6 +54,17 @@ pub enum Command {
     Man(ManArgs),
     /// Print the version
     Version(FormatArgs),
+}
+
+/// Options of `stockade syscalls`.
+#[derive(Debug, Args)]
+pub struct SyscallsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print the table of docs/syscalls.md
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 /// Options of `stockade completions`.

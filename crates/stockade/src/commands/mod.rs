@@ -4,6 +4,7 @@ mod completions;
 mod do_;
 mod doctor;
 mod man;
+mod syscalls;
 mod version;
 
 use crate::cli::{Cli, Command};
@@ -36,6 +37,7 @@ fn run(cli: Cli) -> ExitCode {
     let (result, failed) = match cli.command {
         Command::Do(args) => (do_::run(*args, cli.state_dir.as_deref()), ExitCode::from(OWN_ERROR)),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
+        Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),
         Command::Completions(args) => (completions::run(&args), ExitCode::FAILURE),
         Command::Man(args) => (man::run(&args), ExitCode::FAILURE),
         Command::Version(args) => (version::run(&args), ExitCode::FAILURE),
