@@ -1,7 +1,7 @@
 //! Scripts around real programs: same standard output and exit status on both sides.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -27,9 +27,10 @@ struct Outcome {
 ///
 /// A script that exits with 77 natively has found that its program is not installed; that is an error too where
 /// `ORACLE_STRICT` is set.
-pub fn compare(name: &str) -> Result<(), String> {
+pub fn compare(out: &Path, name: &str) -> Result<(), String> {
     let path = crate::repository().join("tests/programs").join(name).with_extension("sh");
-    let native = run(Side::Native, &path)?;
+    let extra = compiled(out, name)?;
+    let native = run(Side::Native, &path, &extra)?;
     if crate::flag("ORACLE_PRINT") {
         println!("{}\n{}\n{}", native.stdout, native.status, native.stderr);
     }
@@ -40,7 +41,7 @@ pub fn compare(name: &str) -> Result<(), String> {
     if native.status != "exit status: 0" {
         return Err(format!("natively: {}\n{}\n{}", native.status, native.stdout, native.stderr));
     }
-    let inside = run(build::stockade().map_or(Side::Native, Side::Inside), &path)?;
+    let inside = run(build::stockade().map_or(Side::Native, Side::Inside), &path, &extra)?;
     let case = format!("programs/{name}");
     let same = native.status == inside.status && native.stdout == inside.stdout;
     match (same, Known::load()?.reason(&case)) {
@@ -57,6 +58,36 @@ pub fn compare(name: &str) -> Result<(), String> {
     }
 }
 
+/// Static programs that a script is about, compiled beside the tests; empty paths where there is no compiler.
+fn compiled(out: &Path, name: &str) -> Result<Vec<(&'static str, PathBuf)>, String> {
+    let source = crate::repository().join("tests/programs/src");
+    std::fs::create_dir_all(out).map_err(|e| e.to_string())?;
+    let (variable, binary, mut compiler) = match name {
+        "static_rust" => {
+            let mut c = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+            c.args(["--edition", "2024", "-O", "-C", "target-feature=+crt-static"])
+                .arg(source.join("threads.rs"));
+            ("GUEST_RUST", out.join("threads-rust"), c)
+        }
+        "static_go" => {
+            let installed = Path::new("/usr/local/go/bin/go");
+            let mut c = Command::new(if installed.exists() { installed } else { Path::new("go") });
+            c.env("CGO_ENABLED", "0").env("GOCACHE", out.join("go-cache")).env("GOFLAGS", "").arg("build");
+            ("GUEST_GO", out.join("threads-go"), c)
+        }
+        _ => return Ok(Vec::new()),
+    };
+    compiler.arg("-o").arg(&binary);
+    if name == "static_go" {
+        compiler.arg(source.join("threads.go"));
+    }
+    match compiler.output() {
+        Ok(done) if done.status.success() => Ok(vec![(variable, binary)]),
+        Ok(done) => Err(String::from_utf8_lossy(&done.stderr).into_owned()),
+        Err(_) => Ok(vec![(variable, PathBuf::new())]),
+    }
+}
+
 fn report(native: &Outcome, inside: &Outcome) -> String {
     let mut text = format!("native {}, inside {}\n", native.status, inside.status);
     let (a, b): (Vec<_>, Vec<_>) = (native.stdout.lines().collect(), inside.stdout.lines().collect());
@@ -70,10 +101,11 @@ fn report(native: &Outcome, inside: &Outcome) -> String {
     text + "standard error inside:\n" + &inside.stderr
 }
 
-fn run(side: Side<'_>, script: &Path) -> Result<Outcome, String> {
+fn run(side: Side<'_>, script: &Path, extra: &[(&str, PathBuf)]) -> Result<Outcome, String> {
     let dir = side.work_dir()?;
     let mut command: Command = side.command(Path::new("/bin/sh"), &dir.0);
     command.arg(script).env("HOME", &dir.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(extra.iter().map(|(k, v)| (k, v)));
     let mut child = command.spawn().map_err(|e| format!("{}: {e}", script.display()))?;
     let pid = Pid::from_child(&child);
     let (stop, stopped) = mpsc::channel::<()>();
