@@ -2,6 +2,7 @@
 
 pub mod dev;
 pub mod host;
+pub mod overlay;
 pub mod pidfd;
 pub mod pipe;
 pub mod stdio;

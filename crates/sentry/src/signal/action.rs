@@ -60,6 +60,16 @@ fn index(signo: i32) -> Option<usize> {
 }
 
 impl Actions {
+    /// The default actions, but some signals ignored.
+    #[must_use]
+    pub fn ignoring(signals: SigSet) -> Self {
+        let actions = Self::default();
+        for signo in signals.minus(SigSet::UNBLOCKABLE).iter() {
+            actions.set(signo, SigAction { handler: SIG_IGN, ..SigAction::default() });
+        }
+        actions
+    }
+
     /// The action of a signal; the default one for invalid numbers.
     #[must_use]
     pub fn get(&self, signo: i32) -> SigAction {

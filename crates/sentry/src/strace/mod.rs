@@ -10,8 +10,9 @@ use stockade_abi::{Errno, nr};
 use crate::syscalls::table::Syscall;
 use crate::syscalls::{Args, Ctx, SysResult, carry_out};
 
-/// Where lines go.
-pub type Output = Box<dyn Fn(&str) + Send + Sync>;
+/// Where lines go:
+/// The task's number in its own PID namespace, and the line without an end.
+pub type Output = Box<dyn Fn(u32, &str) + Send + Sync>;
 
 /// Who is told of calls.
 pub struct Tracer {
@@ -44,16 +45,16 @@ impl Tracer {
 pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'static Syscall>) -> SysResult {
     let tracer = ctx.task.kernel.tracer.read().clone();
     let Some(tracer) = tracer.filter(|t| t.wants(number)) else { return carry_out(ctx, number, args, entry) };
-    let pid = ctx.task.local_tid();
+    let pid = ctx.task.local_tid().unsigned_abs();
     let name = entry.map_or_else(|| nr::name(number).unwrap_or("?"), |e| e.name);
     let name = if name == "?" { format!("syscall_{number:#x}") } else { name.to_owned() };
     // What a call gives is written before it is made, what it takes afterwards: exec replaces memory.
     let before = format::arguments(ctx, args, entry, None);
     if matches!(name.as_str(), "exit" | "exit_group" | "execve" | "execveat" | "rt_sigreturn") {
-        (tracer.output)(&format!("[pid {pid}] {name}({before}) = ?"));
+        (tracer.output)(pid, &format!("{name}({before}) = ?"));
         let result = carry_out(ctx, number, args, entry);
         if let Err(e) = result {
-            (tracer.output)(&format!("[pid {pid}] {name} failed = {}", failure(e)));
+            (tracer.output)(pid, &format!("{name} failed = {}", failure(e)));
         }
         return result;
     }
@@ -70,7 +71,7 @@ pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'st
         Ok(value) => (value as i64).to_string(),
         Err(e) => failure(e),
     };
-    (tracer.output)(&format!("[pid {pid}] {name}({text}) = {outcome}"));
+    (tracer.output)(pid, &format!("{name}({text}) = {outcome}"));
     result
 }
 

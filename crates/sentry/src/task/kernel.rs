@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use stockade_abi::Errno;
+use stockade_abi::signal::SigSet;
 use stockade_platform::Platform;
 
 use super::group::ThreadGroup;
@@ -89,6 +90,10 @@ pub struct InitProcess {
     pub envp: Vec<Vec<u8>>,
     /// Nice value.
     pub nice: i32,
+    /// Blocked signals: bit n-1 for signal n.
+    pub blocked: u64,
+    /// Ignored signals, as nohup(1) arranges.
+    pub ignored: u64,
 }
 
 impl Kernel {
@@ -164,7 +169,7 @@ impl Kernel {
         let tg = ThreadGroup::new(
             tid,
             Arc::clone(&self.root_pidns),
-            Arc::new(Actions::default()),
+            Arc::new(Actions::ignoring(SigSet(init.ignored))),
             init.limits,
             start_time,
         );
@@ -195,7 +200,7 @@ impl Kernel {
                 pid_for_children: Arc::clone(&self.root_pidns),
             },
             name: image.name.clone(),
-            mask: stockade_abi::signal::SigSet::EMPTY,
+            mask: SigSet(init.blocked).minus(SigSet::UNBLOCKABLE),
         };
         let task = Task::new(Arc::clone(self), parts);
         task.nice.store(init.nice, Ordering::Relaxed);

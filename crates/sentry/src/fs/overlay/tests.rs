@@ -1,0 +1,102 @@
+use super::*;
+use crate::creds::Credentials;
+use crate::fs::tmpfs::{Budget, TmpFs};
+use crate::io::{BufSink, BufSource};
+use crate::vfs::ops::Request;
+use crate::vfs::{LookupFlags, Mount, MountFlags, NodeKind, Path};
+
+struct Both {
+    creds: Credentials,
+    lower: Path,
+    root: Path,
+}
+
+fn at<'a>(root: &Path, creds: &'a Credentials) -> Request<'a> {
+    // The request borrows only the credentials.
+    Request { root: root.clone(), start: root.clone(), creds, umask: 0 }
+}
+
+impl Both {
+    fn new() -> Self {
+        let creds = Credentials::root();
+        let (_, lower) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+        let lower = Path::of_mount(&Mount::new(lower, MountFlags::empty()));
+        let below = at(&lower, &creds);
+        below.make(b"/dir", NodeKind::Directory, 0o755).unwrap();
+        for name in [&b"/file"[..], b"/dir/a", b"/dir/b"] {
+            let file = below.open(name, 0o102, 0o644, LookupFlags::empty()).unwrap();
+            file.write(&mut BufSource::new(b"below")).unwrap();
+        }
+        let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+        let root = mount(&upper, &lower.dentry).unwrap();
+        let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));
+        Self { creds, lower, root }
+    }
+
+    fn top(&self) -> Request<'_> {
+        at(&self.root, &self.creds)
+    }
+
+    fn read(&self, root: &Path, path: &[u8]) -> Result<Vec<u8>, Errno> {
+        let file = at(root, &self.creds).open(path, 0, 0, LookupFlags::empty())?;
+        let mut buf = [0; 64];
+        let n = file.read(&mut BufSink::new(&mut buf))?;
+        Ok(buf[..n].to_vec())
+    }
+
+    fn names(&self, path: &[u8]) -> Vec<String> {
+        let file = self.top().open(path, 0o200000, 0, LookupFlags::empty()).unwrap();
+        let mut names = Vec::new();
+        file.ops()
+            .iterate(&file, 0, &mut |e| {
+                names.push(String::from_utf8_lossy(e.name).into_owned());
+                true
+            })
+            .unwrap();
+        names.retain(|n| !n.starts_with('.'));
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn writes_copy_up_and_leave_the_lower_file_alone() {
+    let both = Both::new();
+    let reader = both.top().open(b"/file", 0, 0, LookupFlags::empty()).unwrap();
+    let before = reader.attrs().unwrap().ino;
+    let writer = both.top().open(b"/file", 2, 0, LookupFlags::empty()).unwrap();
+    writer.write(&mut BufSource::new(b"ABOVE")).unwrap();
+    assert_eq!(both.read(&both.root, b"/file").unwrap(), b"ABOVE");
+    assert_eq!(both.read(&both.lower, b"/file").unwrap(), b"below");
+    let mut buf = [0; 5];
+    reader.read_at(&mut BufSink::new(&mut buf), 0).unwrap();
+    assert_eq!(&buf, b"ABOVE");
+    assert_eq!(both.top().open(b"/file", 0, 0, LookupFlags::empty()).unwrap().attrs().unwrap().ino, before);
+}
+
+#[test]
+fn removed_names_stay_removed_and_can_come_back() {
+    let both = Both::new();
+    both.top().remove(b"/dir/a", false).unwrap();
+    assert_eq!(both.read(&both.root, b"/dir/a"), Err(Errno::ENOENT));
+    assert_eq!(both.names(b"/dir"), ["b"]);
+    assert_eq!(both.top().remove(b"/dir", true), Err(Errno::ENOTEMPTY));
+    both.top().remove(b"/dir/b", false).unwrap();
+    both.top().remove(b"/dir", true).unwrap();
+    assert_eq!(both.names(b"/"), ["file"]);
+    both.top().make(b"/dir", NodeKind::Directory, 0o755).unwrap();
+    assert!(both.names(b"/dir").is_empty(), "a directory made anew hides the old one");
+    assert_eq!(both.read(&both.lower, b"/dir/a").unwrap(), b"below");
+}
+
+#[test]
+fn renames_move_copies() {
+    let both = Both::new();
+    both.top().rename(b"/file", &both.top(), b"/dir/a", 0).unwrap();
+    assert_eq!(both.names(b"/"), ["dir"]);
+    assert_eq!(both.read(&both.root, b"/dir/a").unwrap(), b"below");
+    assert_eq!(both.top().rename(b"/dir", &both.top(), b"/other", 0), Err(Errno::EXDEV));
+    both.top().make(b"/new", NodeKind::Directory, 0o755).unwrap();
+    both.top().rename(b"/new", &both.top(), b"/newer", 0).unwrap();
+    assert_eq!(both.names(b"/"), ["dir", "newer"]);
+}

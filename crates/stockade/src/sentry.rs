@@ -1,0 +1,249 @@
+//! The sentry: what the forked process does between the confinement of the host and the first guest instruction.
+
+mod mounts;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::thread;
+
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+use stockade_abi::sched::Rlimit;
+use stockade_abi::signal::{SigInfo, si};
+use stockade_confine::{Link, SentryHost};
+use stockade_platform::Platform;
+use stockade_platform::notify::{Notify, Options};
+use stockade_sentry::creds::Credentials;
+use stockade_sentry::fs::stdio::{self, Terminal};
+use stockade_sentry::strace::Tracer;
+use stockade_sentry::task::kernel::InitProcess;
+use stockade_sentry::task::{Kernel, KernelConfig, Limits};
+use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, Path, ops};
+
+use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
+use crate::front::{Event, FrontLine, Outcome, Request};
+use crate::logging;
+use crate::run::Boot;
+
+/// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
+/// how the program ended.
+#[must_use]
+pub fn boot(boot: Boot<'_>) -> u8 {
+    let Boot { config, mut host, log } = boot;
+    let platform = match start_platform(&host) {
+        Ok(platform) => platform,
+        Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
+    };
+    if let Err(e) = host.prefer_for_oom(platform.host_pid()) {
+        tracing::debug!(error = %e, "stubs are not preferred when memory runs out");
+    }
+    if let Err(e) = host.lock_down() {
+        return give_up(&host.link, &format!("the sentry could not be confined: {e}"));
+    }
+    logging::install(&log, config.log.level);
+    let kernel = match Kernel::new(Arc::new(platform), kernel_config(config)) {
+        Ok(kernel) => kernel,
+        Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
+    };
+    if let Some(names) = strace_names(&config.strace) {
+        let sink = Arc::clone(&log);
+        match Tracer::new(&names, Box::new(move |pid, line| sink.strace_line(pid, line))) {
+            Ok(tracer) => kernel.set_tracer(Some(Arc::new(tracer))),
+            Err(name) => return give_up(&host.link, &format!("--strace: no system call is named {name}")),
+        }
+    }
+    let link = Arc::new(host.link);
+    let terminal = Arc::new(Terminal::default());
+    let trees = std::mem::take(&mut host.trees);
+    let outcome = match start(&kernel, config, trees, &link, &terminal) {
+        Ok(()) => {
+            tell(&link, &Event::Started);
+            obey(&kernel, &link, &terminal);
+            outcome_of(kernel.wait())
+        }
+        Err(e) => Outcome::NotStarted(e.raw()),
+    };
+    tell(&link, &Event::Ended(outcome));
+    0
+}
+
+fn start_platform(host: &SentryHost) -> Result<Notify, String> {
+    let proc = rustix::io::fcntl_dupfd_cloexec(&host.proc, 3).map_err(|e| e.to_string())?;
+    let options = Options { proc, stub_ids: host.stub_ids, root: None, share_network: true };
+    Notify::new(options).map_err(|e| e.to_string())
+}
+
+fn give_up(link: &Link, text: &str) -> u8 {
+    tell(link, &Event::Notice(text.to_owned()));
+    125
+}
+
+/// A front that is gone is no longer to be told: the host ends the sentry then.
+fn tell(link: &Link, event: &Event) {
+    drop(link.tell(event));
+}
+
+fn outcome_of(status: i32) -> Outcome {
+    match status & 0x7f {
+        0 => Outcome::Exited((status >> 8) as u8),
+        signal => Outcome::Signaled(signal as u8),
+    }
+}
+
+fn strace_names(config: &StraceConfig) -> Option<Vec<String>> {
+    match config {
+        StraceConfig::Off => None,
+        StraceConfig::All => Some(Vec::new()),
+        StraceConfig::Calls(names) => Some(names.clone()),
+    }
+}
+
+fn kernel_config(config: &SandboxConfig) -> KernelConfig {
+    let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    KernelConfig {
+        hostname: config.hostname.clone().into_bytes(),
+        max_tasks: config.limits.tasks as usize,
+        memory: config.limits.memory,
+        disk: config.limits.disk,
+        cpus,
+    }
+}
+
+fn start(
+    kernel: &Arc<Kernel>,
+    config: &SandboxConfig,
+    trees: Vec<std::os::fd::OwnedFd>,
+    link: &Link,
+    terminal: &Arc<Terminal>,
+) -> Result<(), Errno> {
+    let process = &config.process;
+    let creds = Credentials::initial(process.uid, process.gid, &process.groups);
+    let mounts = mounts::build(kernel, config, trees)?;
+    let root = mounts.root();
+    let request = ops::Request { root: root.clone(), start: root.clone(), creds: &creds, umask: 0 };
+    let walk = LookupFlags::FOLLOW | LookupFlags::DIRECTORY;
+    let cwd = match request.walk(walk).resolve(process.cwd.as_os_str().as_bytes()) {
+        Ok(place) => place,
+        Err(e) => {
+            let text = format!("working directory {}: {e} inside; using /", process.cwd.display());
+            tell(link, &Event::Notice(text));
+            root.clone()
+        }
+    };
+    let fs = FsContext::new(root.clone(), cwd.clone(), process.umask);
+    let argv: Vec<Vec<u8>> = process.argv.iter().map(|a| a.as_bytes().to_vec()).collect();
+    let name = argv.first().ok_or(Errno::EINVAL)?;
+    let path = find_program(name, process, &request, &cwd)?;
+    kernel.start(InitProcess {
+        creds: creds.clone(),
+        mounts,
+        fs,
+        files: standard_streams(terminal)?,
+        limits: limits(process),
+        path,
+        argv,
+        envp: process.env.iter().map(|v| v.as_bytes().to_vec()).collect(),
+        nice: process.nice,
+        blocked: process.blocked_signals,
+        ignored: process.ignored_signals,
+    })?;
+    Ok(())
+}
+
+/// Standard input, output and error as they were inherited; one that is closed stays so.
+fn standard_streams(terminal: &Arc<Terminal>) -> Result<FdTable, Errno> {
+    let table = FdTable::default();
+    let mut seen: Vec<((u64, u64), Arc<File>)> = Vec::new();
+    for number in 0..3 {
+        let stream = match number {
+            0 => io::stdin().as_fd().try_clone_to_owned(),
+            1 => io::stdout().as_fd().try_clone_to_owned(),
+            _ => io::stderr().as_fd().try_clone_to_owned(),
+        };
+        let Ok(fd) = stream else { continue };
+        let access = stdio::access_mode(&fd);
+        let file = stdio::open(fd, access, terminal)?;
+        let attrs = file.attrs()?;
+        // Streams of one pipe or terminal are one description, as a shell makes them.
+        let key = (attrs.dev, attrs.ino);
+        let shared = seen.iter().find(|(k, f)| *k == key && f.flags() == file.flags());
+        let file = shared.map_or(file, |(_, f)| Arc::clone(f));
+        seen.push((key, Arc::clone(&file)));
+        table.replace(number, file, false, 1024)?;
+    }
+    Ok(table)
+}
+
+fn limits(process: &ProcessConfig) -> Limits {
+    let mut limits = Limits::default();
+    for limit in &process.rlimits {
+        // What the sandbox itself bounds is not the caller's to set: its processes and descriptors are the sandbox's own.
+        if limit.resource == c::RLIMIT_NPROC {
+            continue;
+        }
+        let new = Rlimit { cur: limit.soft, max: limit.hard };
+        // A limit that is out of range keeps its default.
+        let _ = limits.set(limit.resource, new, true);
+    }
+    limits
+}
+
+/// A name without a slash is searched for along PATH, as execvp(3) does.
+fn find_program(
+    name: &[u8],
+    process: &ProcessConfig,
+    request: &ops::Request<'_>,
+    cwd: &Path,
+) -> Result<Vec<u8>, Errno> {
+    if name.contains(&b'/') {
+        return Ok(name.to_vec());
+    }
+    if name.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let path = process.env.iter().find_map(|v| v.as_bytes().strip_prefix(b"PATH="));
+    let mut denied = false;
+    for dir in path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin").split(|&b| b == b':') {
+        let candidate = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
+        let fs = FsContext::new(request.root.clone(), cwd.clone(), 0);
+        match stockade_sentry::task::exec::open_executable(request.creds, &fs, &candidate, false) {
+            Ok(_) => return Ok(candidate),
+            Err(Errno::EACCES) => denied = true,
+            Err(_) => {}
+        }
+    }
+    Err(if denied { Errno::EACCES } else { Errno::ENOENT })
+}
+
+/// Does what the front asks, on a thread of its own. When the front is gone the host ends the sentry.
+fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: &Arc<Terminal>) {
+    let (kernel, link, terminal) = (Arc::clone(kernel), Arc::clone(link), Arc::clone(terminal));
+    let serve = move || {
+        while let Ok(Some(request)) = link.asked() {
+            let init = kernel.init_tgid();
+            let tree = kernel.tree.lock();
+            // A process that has ended already needs no signal.
+            let _ = match request {
+                Request::Signal(signal) => {
+                    let info = SigInfo::new(i32::from(signal.signal), si::SI_USER);
+                    let foreground = terminal.foreground.load(std::sync::atomic::Ordering::Relaxed);
+                    if signal.from_terminal {
+                        tree.send_pgrp(if foreground > 0 { foreground } else { init }, &info)
+                    } else {
+                        tree.send_group(init, &info)
+                    }
+                }
+                Request::Kill => {
+                    tree.send_group(init, &SigInfo::new(stockade_abi::signal::SIGKILL, si::SI_KERNEL))
+                }
+            };
+            drop(tree);
+            kernel.report_continued();
+        }
+    };
+    if let Err(e) = thread::Builder::new().name("front".into()).stack_size(128 * 1024).spawn(serve) {
+        tracing::warn!(error = %e, "signals of the front will not reach the program");
+    }
+}
