@@ -11,4 +11,5 @@ pub mod logging;
 pub mod parse;
 pub mod plan;
 pub mod run;
+pub mod sentry;
 pub mod state;

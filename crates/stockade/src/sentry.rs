@@ -13,7 +13,6 @@ use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost};
-use stockade_platform::Platform;
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::fs::stdio::{self, Terminal};

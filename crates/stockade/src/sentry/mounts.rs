@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_sentry::creds::Credentials;
+use stockade_sentry::fs::dev;
 use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::overlay;
 use stockade_sentry::fs::tmpfs::TmpFs;
-use stockade_sentry::fs::dev;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, LookupFlags, Mount, MountFlags, MountNamespace, Path, ops};
 
