@@ -174,7 +174,8 @@ impl Elf {
                 });
             }
             if memsz > filesz && filesz > 0 && prot.contains(Prot::WRITE) {
-                tails.push(start + filesz..file_end.min(start + memsz));
+                // To the end of the page: the dynamic linker allocates its first memory there.
+                tails.push(start + filesz..file_end);
             }
             if (offset..offset + filesz).contains(&self.phoff) {
                 placed.phdr = self.phoff - offset + start;

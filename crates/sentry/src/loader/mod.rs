@@ -170,6 +170,7 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
         None => (at.entry, 0),
     };
 
+    tracing::debug!(bias, interp_base, entry, stack_top, "program mapped");
     let content = stack::Content {
         argv: &request.program.argv,
         envp: request.envp,

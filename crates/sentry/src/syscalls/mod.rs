@@ -16,6 +16,7 @@ pub(crate) mod system;
 pub mod table;
 mod time;
 mod user;
+mod xattr;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -165,6 +165,15 @@ impl Ctx {
     fn fault(&mut self, fault: &FaultInfo) {
         let limits = self.task.memory_limits();
         let Some(info) = self.mm.handle_fault(fault, &limits) else { return };
+        let ip = self.thread().context().regs.rip;
+        tracing::debug!(
+            tid = self.task.tid(),
+            signo = fault.signo,
+            code = fault.code,
+            addr = fault.addr,
+            ip,
+            "fault"
+        );
         let cr2 = if fault.trap_no == 14 { fault.addr } else { self.task.last_fault.lock().cr2 };
         *self.task.last_fault.lock() =
             LastFault { trap_no: fault.trap_no, error_code: fault.error_code, cr2 };
