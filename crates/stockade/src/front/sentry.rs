@@ -1,14 +1,16 @@
 //! A sentry as the front's [`Sandbox`], and what is said when it is lost.
 
 use super::protocol::{Event, Forwarded, Request};
-use super::watch::Sandbox;
+use super::watch::{GRACE, Sandbox};
 use crate::failure::{Failure, reason};
 use crate::state::StateDir;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use serde::Serialize;
+use rustix::net::{SendFlags, send};
+use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::Duration;
 use stockade_confine::{End, Link, SentryHandle};
 
 /// The longest message between front and sentry.
@@ -25,11 +27,11 @@ impl Sandbox for SentryHandle {
     }
 
     fn signal(&self, signal: Forwarded) -> io::Result<()> {
-        send(self.link(), &Request::Signal(signal))
+        ask(self.link(), Request::Signal(signal))
     }
 
     fn kill(&self) -> io::Result<()> {
-        send(self.link(), &Request::Kill)
+        ask(self.link(), Request::Kill)
     }
 }
 
@@ -50,7 +52,7 @@ pub trait FrontLine {
 
 impl FrontLine for Link {
     fn tell(&self, event: &Event) -> io::Result<()> {
-        send(self, event)
+        tell(self, event)
     }
 
     fn asked(&self) -> io::Result<Option<Request>> {
@@ -58,12 +60,19 @@ impl FrontLine for Link {
     }
 }
 
-fn send(link: &Link, message: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_vec(message)?;
+fn tell(link: &Link, event: &Event) -> io::Result<()> {
+    let text = serde_json::to_vec(event)?;
     if text.len() > LONGEST {
         return Err(rustix::io::Errno::MSGSIZE.into());
     }
     link.send(&text, &[])
+}
+
+/// Without waiting: a sentry that does not read must not hold the front up.
+fn ask(link: &Link, request: Request) -> io::Result<()> {
+    let text = serde_json::to_vec(&request)?;
+    send(link, &text, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    Ok(())
 }
 
 fn receive<T: DeserializeOwned>(link: &Link) -> io::Result<Option<T>> {
@@ -82,6 +91,10 @@ fn readable(link: &Link) -> io::Result<bool> {
 
 /// What to say of a sentry that is gone without a word; its report, if it left one, is kept in the state directory.
 pub fn lost(id: &str, handle: &mut SentryHandle, state: &StateDir) -> Failure {
+    // One that only hung up would be waited for in vain; one that is ending is not hurt.
+    if !ended(handle, GRACE) {
+        drop(handle.signal(Signal::KILL));
+    }
     let end = match handle.wait() {
         Ok(End::Crashed) => "crashed".to_owned(),
         Ok(End::Killed(signal)) => format!("was killed by {}", name(signal)),
@@ -99,6 +112,14 @@ pub fn lost(id: &str, handle: &mut SentryHandle, state: &StateDir) -> Failure {
         ),
         Err(e) => Failure::new(cause, format!("its report could not be kept: {}", reason(&e))),
     }
+}
+
+/// Whether the sentry ends within that time.
+fn ended(handle: &SentryHandle, within: Duration) -> bool {
+    let life = handle.pidfd();
+    let mut fds = [PollFd::from_borrowed_fd(life, PollFlags::IN)];
+    let within = Timespec::try_from(within).unwrap_or_default();
+    poll(&mut fds, Some(&within)).is_ok_and(|ready| ready > 0)
 }
 
 fn name(signal: i32) -> String {

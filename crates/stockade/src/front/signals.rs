@@ -59,6 +59,8 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        // What arrived after the end has nobody to go to any more, and must not take the exit status's place.
+        while matches!(self.fd.read_signal(), Ok(Some(_))) {}
         // Fails for no valid mask.
         let _ = self.old.thread_set_mask();
     }

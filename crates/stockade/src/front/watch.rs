@@ -1,7 +1,7 @@
 //! The loop of the front.
 
 use super::ending::Ending;
-use super::protocol::{Event, Forwarded};
+use super::protocol::{Event, Forwarded, Outcome};
 use super::signals::Signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, kill_process};
@@ -20,21 +20,27 @@ pub trait Sandbox {
     /// What the host says; the sandbox is given up then.
     fn next_event(&mut self) -> io::Result<Option<Event>>;
 
-    /// Passes a signal on.
+    /// Passes a signal on, without waiting.
     ///
     /// # Errors
-    /// Only if the sentry is gone, of which [`next_event`](Self::next_event) tells.
+    /// `WouldBlock` while the sentry has not read what it was sent before; the first of
+    /// [`descriptors`](Self::descriptors) becomes writable when it has. Else only if the sentry is gone, of which
+    /// [`next_event`](Self::next_event) tells.
     fn signal(&self, signal: Forwarded) -> io::Result<()>;
 
-    /// Ends all of it.
+    /// Asks the sentry to end all of it, without waiting.
     ///
     /// # Errors
     /// As [`signal`](Self::signal).
     fn kill(&self) -> io::Result<()>;
 }
 
-/// Time between SIGTERM and SIGKILL when `--timeout` has passed.
+/// Time between SIGTERM and SIGKILL when `--timeout` has passed, and then between SIGKILL and the end of a sentry that has
+/// not told that it took effect.
 pub const GRACE: Duration = Duration::from_secs(5);
+
+/// How a program ends whose sentry is killed.
+const KILLED: Outcome = Outcome::Signaled(9);
 
 /// Where the clock of `--timeout` stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +48,11 @@ enum Clock {
     Unlimited,
     Until(Instant),
     TermSent(Instant),
-    KillSent,
+    KillSent(Instant),
 }
 
-/// Waits for the end of the sandbox: forwards signals, shows notices, ends the program after `timeout`.
+/// Waits for the end of the sandbox: forwards signals, shows notices, ends the program after `timeout`. A sentry that does
+/// not answer delays none of it; the caller ends it.
 ///
 /// # Errors
 /// What the host says to poll(2) or to reading from the sentry.
@@ -58,16 +65,19 @@ pub fn watch(
     // A deadline beyond the end of the clock is none.
     let mut clock =
         timeout.and_then(|t| Instant::now().checked_add(t)).map_or(Clock::Unlimited, Clock::Until);
+    // A signal that the sentry could not take yet; others wait behind it, where the host queues them.
+    let mut held = None;
     loop {
         clock = clock.tick(sandbox, Instant::now());
-        let (woken, signaled) = wait(sandbox.descriptors(), signals, clock.rest(Instant::now()))?;
-        // Signals first: one that arrived before the end is not lost, and does not delay it.
-        if signaled {
-            while let Some(signal) = signals.next()? {
-                forward(sandbox, signal);
-            }
+        if clock.ran_out(Instant::now()) {
+            return Ok(Ending::TimedOut(KILLED));
         }
-        if !woken {
+        let ready = Ready::wait(sandbox.descriptors(), signals, held.is_some(), clock.rest(Instant::now()))?;
+        // Signals first: one that arrived before the end is not lost, and does not delay it.
+        if ready.signal {
+            held = forward_all(sandbox, signals, held)?;
+        }
+        if !ready.event {
             continue;
         }
         match sandbox.next_event()? {
@@ -95,7 +105,7 @@ impl Clock {
             Self::TermSent(end) if now >= end => {
                 // If the sentry is gone, the next event says so.
                 drop(sandbox.kill());
-                Self::KillSent
+                Self::KillSent(now + GRACE)
             }
             same => same,
         }
@@ -103,13 +113,20 @@ impl Clock {
 
     fn rest(self, now: Instant) -> Option<Duration> {
         match self {
-            Self::Until(end) | Self::TermSent(end) => Some(end.saturating_duration_since(now)),
-            Self::Unlimited | Self::KillSent => None,
+            Self::Until(end) | Self::TermSent(end) | Self::KillSent(end) => {
+                Some(end.saturating_duration_since(now))
+            }
+            Self::Unlimited => None,
         }
     }
 
     fn passed(self) -> bool {
-        matches!(self, Self::TermSent(_) | Self::KillSent)
+        matches!(self, Self::TermSent(_) | Self::KillSent(_))
+    }
+
+    /// Whether not even SIGKILL was answered in time.
+    fn ran_out(self, now: Instant) -> bool {
+        matches!(self, Self::KillSent(end) if now >= end)
     }
 }
 
@@ -117,9 +134,28 @@ fn from_front(signal: Signal) -> Forwarded {
     Forwarded { signal: u8::try_from(signal.as_raw()).unwrap_or(0), from_terminal: false }
 }
 
-/// A sentry that is gone is noticed as an event.
+/// A sentry that is gone is noticed as an event, and one that does not listen is killed later.
 fn forward(sandbox: &impl Sandbox, signal: Forwarded) {
     drop(sandbox.signal(signal));
+}
+
+/// Forwards `held` and all that arrived; gives back the one that the sentry has no room for.
+fn forward_all(
+    sandbox: &impl Sandbox,
+    signals: &Signals,
+    held: Option<Forwarded>,
+) -> io::Result<Option<Forwarded>> {
+    let mut next = held;
+    loop {
+        let Some(signal) = next.take().map_or_else(|| signals.next(), |s| Ok(Some(s)))? else {
+            return Ok(None);
+        };
+        match sandbox.signal(signal) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Some(signal)),
+            // A sentry that is gone is noticed as an event.
+            Ok(()) | Err(_) => {}
+        }
+    }
 }
 
 /// Text in which a guest may have a word, fit for a terminal: control characters are written out.
@@ -131,20 +167,46 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// Whether the sandbox has an event, and whether there are signals; neither when the time is up.
-fn wait(sandbox: [BorrowedFd<'_>; 2], signals: &Signals, rest: Option<Duration>) -> io::Result<(bool, bool)> {
-    let [line, life] = sandbox;
-    let mut fds =
-        [line, life].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).into_iter().collect::<Vec<_>>();
-    fds.push(PollFd::new(signals, PollFlags::IN));
-    let rest = rest.and_then(|d| Timespec::try_from(d).ok());
-    match poll(&mut fds, rest.as_ref()) {
-        Ok(_) => {}
-        Err(rustix::io::Errno::INTR) => return Ok((false, false)),
-        Err(e) => return Err(e.into()),
+/// What there is to do; nothing when the time is up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    /// The sandbox has an event.
+    event: bool,
+    /// A signal can be forwarded.
+    signal: bool,
+}
+
+impl Ready {
+    /// `held`: a signal waits for room on the line, instead of one for its arrival.
+    fn wait(
+        sandbox: [BorrowedFd<'_>; 2],
+        signals: &Signals,
+        held: bool,
+        rest: Option<Duration>,
+    ) -> io::Result<Self> {
+        let [line, life] = sandbox;
+        let (line_events, signal_events) = if held {
+            (PollFlags::IN | PollFlags::OUT, PollFlags::empty())
+        } else {
+            (PollFlags::IN, PollFlags::IN)
+        };
+        let mut fds = [
+            PollFd::from_borrowed_fd(line, line_events),
+            PollFd::from_borrowed_fd(life, PollFlags::IN),
+            PollFd::new(signals, signal_events),
+        ];
+        let rest = rest.and_then(|d| Timespec::try_from(d).ok());
+        match poll(&mut fds, rest.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Self::default()),
+            Err(e) => return Err(e.into()),
+        }
+        let [line, life, signals] = fds.map(|fd| fd.revents());
+        Ok(Self {
+            event: !(line - PollFlags::OUT).is_empty() || !life.is_empty(),
+            signal: line.contains(PollFlags::OUT) || !signals.is_empty(),
+        })
     }
-    let ready = |i: usize| !fds[i].revents().is_empty();
-    Ok((ready(0) || ready(1), ready(2)))
 }
 
 #[cfg(test)]

@@ -3,16 +3,33 @@
 use crate::ROLE;
 use clap::Parser as _;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 use stockade::caller::Caller;
 use stockade::cli::{Cli, Command as Wanted};
-use stockade::front::{Event, FrontLine as _, Outcome, Request};
+use stockade::front::{Event, Forwarded, FrontLine as _, Outcome, Request};
 use stockade::plan::plan;
 use stockade::run::{Boot, run};
 use stockade_confine::SentryHost;
 
+/// More signals than the line to a sentry holds.
+pub(crate) const FLOOD: usize = 2000;
+
 /// Runs a sandbox whose sentry does `what`; the exit status is the front's.
 pub(crate) fn front(what: &str, state: &str) -> ExitCode {
-    let arguments = ["stockade", "do", "--id", "x", "--root", "/usr", "--volume", "/etc:/e:ro", what];
+    let timeout = if what == "wedge" { "500ms" } else { "20s" };
+    let arguments = [
+        "stockade",
+        "do",
+        "--id",
+        "x",
+        "--root",
+        "/usr",
+        "--volume",
+        "/etc:/e:ro",
+        "--timeout",
+        timeout,
+        what,
+    ];
     let Wanted::Do(args) = Cli::try_parse_from(arguments).unwrap().command else { return ExitCode::FAILURE };
     let plan = plan(*args, &Caller::current().unwrap()).unwrap();
     ExitCode::from(run(&plan, Some(state.as_ref()), |boot: Boot<'_>| sentry(what, &boot.host)).unwrap())
@@ -40,6 +57,24 @@ fn sentry(what: &str, host: &SentryHost) -> u8 {
             tell(Event::Ended(Outcome::Exited(0)));
         }
         "crash" => panic!("on purpose"),
+        "slow" => {
+            println!("ready");
+            std::thread::sleep(Duration::from_secs(1));
+            for _ in 0..FLOOD {
+                let Ok(Some(Request::Signal(Forwarded { signal: 40, .. }))) = host.link.asked() else {
+                    return 1;
+                };
+            }
+            tell(Event::Ended(Outcome::Exited(7)));
+        }
+        "wedge" => {
+            println!("ready");
+            std::thread::sleep(Duration::from_secs(600));
+        }
+        "hang-up" => {
+            rustix::net::shutdown(&host.link, rustix::net::Shutdown::Both).unwrap();
+            std::thread::sleep(Duration::from_secs(600));
+        }
         _ => return 3,
     }
     0

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) fn all() -> Vec<Trial> {
-    let tests: [(&str, fn()); 14] = [
+    let tests: [(&str, fn()); 17] = [
         ("exit_status_is_the_programs", exit_status_is_the_programs),
         ("death_by_signal_is_128_and_the_signal", death_by_signal_is_128_and_the_signal),
         ("every_catchable_signal_is_forwarded", every_catchable_signal_is_forwarded),
@@ -25,6 +25,9 @@ pub(crate) fn all() -> Vec<Trial> {
         ("a_sentry_gets_signals", a_sentry_gets_signals),
         ("a_crash_leaves_a_report", a_crash_leaves_a_report),
         ("a_sentry_that_just_ends_is_lost", a_sentry_that_just_ends_is_lost),
+        ("a_slow_sentry_misses_no_signal", a_slow_sentry_misses_no_signal),
+        ("a_wedged_sentry_does_not_outlive_its_time", a_wedged_sentry_does_not_outlive_its_time),
+        ("a_sentry_that_hangs_up_is_lost", a_sentry_that_hangs_up_is_lost),
         ("terminal_is_put_back", terminal_is_put_back),
     ];
     tests
@@ -174,6 +177,32 @@ fn a_sentry_gets_signals() {
     let (mut child, _out) = started(&["sentry", "echo", &path], "ready");
     send(&child, Signal::USR1);
     assert_eq!(child.wait().unwrap().code(), Some(138));
+}
+
+/// The status of a front whose sentry does `what` and which gets more signals than the line to the sentry holds.
+fn flooded(what: &str) -> Option<i32> {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("s").into_os_string().into_string().unwrap();
+    let (mut child, _out) = started(&["sentry", what, &path], "ready");
+    let script = format!("for i in $(seq {}); do kill -40 {}; done", sentry::FLOOD, child.id());
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    child.wait().unwrap().code()
+}
+
+fn a_slow_sentry_misses_no_signal() {
+    assert_eq!(flooded("slow"), Some(7));
+}
+
+fn a_wedged_sentry_does_not_outlive_its_time() {
+    let start = Instant::now();
+    assert_eq!(flooded("wedge"), Some(124));
+    assert!(start.elapsed() < 2 * stockade::front::GRACE + Duration::from_secs(5));
+}
+
+fn a_sentry_that_hangs_up_is_lost() {
+    let (status, said) = sentry::outcome("hang-up");
+    assert_eq!(status, 125);
+    assert!(said.contains("was killed by SIGKILL"), "{said}");
 }
 
 fn a_crash_leaves_a_report() {
