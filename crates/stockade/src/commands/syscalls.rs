@@ -44,7 +44,7 @@ fn text(rows: &[Row]) -> String {
     for row in rows {
         let line = match row.words() {
             (word, "") => format!("{:4}  {:24}{word}", row.nr, row.name),
-            (word, missing) => format!("{:4}  {:24}{word}: without {missing}", row.nr, row.name),
+            (word, missing) => format!("{:4}  {:24}{word}: {missing}", row.nr, row.name),
         };
         let _ = writeln!(out, "{line}");
     }
@@ -69,7 +69,7 @@ fn markdown(rows: &[Row]) -> String {
          Made by `stockade syscalls --markdown > docs/syscalls.md` from the table that the sentry works by.\n\n\
          Of the {} system calls of Linux 6.18 on x86-64, {} are implemented in full and {} in part. The others answer\n\
          ENOSYS, as a Linux built without them does, and are logged once with their names.\n\n\
-         | number | call | support | what is missing |\n|---:|---|---|---|\n",
+         | number | call | support | limits |\n|---:|---|---|---|\n",
         rows.len(),
         count("full"),
         count("partial"),
