@@ -19,11 +19,12 @@ use stockade_sentry::fs::stdio::{self, Terminal};
 use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
 use stockade_sentry::task::{Kernel, KernelConfig, Limits};
-use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, Path, ops};
+use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, MountNamespace, Path, ops};
 
 use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
 use crate::front::{Event, FrontLine, Outcome, Request};
 use crate::logging;
+use crate::parse::format_size;
 use crate::run::Boot;
 
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
@@ -56,7 +57,11 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     let link = Arc::new(host.link);
     let terminal = Arc::new(Terminal::default());
     let trees = std::mem::take(&mut host.trees);
-    let outcome = match start(&kernel, config, trees, &link, &terminal) {
+    let mounts = match mounts::build(&kernel, config, trees) {
+        Ok(mounts) => mounts,
+        Err(text) => return give_up(&link, &text),
+    };
+    let outcome = match start(&kernel, config, mounts, &link, &terminal) {
         Ok(()) => {
             tell(&link, &Event::Started);
             obey(&kernel, &link, &terminal);
@@ -64,6 +69,9 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         }
         Err(e) => Outcome::NotStarted(e.raw()),
     };
+    for text in limits_hit(&kernel, config) {
+        tell(&link, &Event::Notice(text));
+    }
     tell(&link, &Event::Ended(outcome));
     0
 }
@@ -75,8 +83,23 @@ fn start_platform(host: &SentryHost) -> Result<Notify, String> {
 }
 
 fn give_up(link: &Link, text: &str) -> u8 {
-    tell(link, &Event::Notice(text.to_owned()));
+    tell(link, &Event::Failed(text.to_owned()));
     125
+}
+
+/// Which of the limits that the sentry counts itself were met, in words.
+fn limits_hit(kernel: &Kernel, config: &SandboxConfig) -> Vec<String> {
+    let mut said = Vec::new();
+    match kernel.tasks_refused() {
+        0 => {}
+        1 => said.push(format!("--pids {}: reached; a task was not started", config.limits.tasks)),
+        n => said.push(format!("--pids {}: reached; {n} tasks were not started", config.limits.tasks)),
+    }
+    if kernel.memory_files.was_exhausted() {
+        let limit = format_size(config.limits.disk);
+        said.push(format!("--disk {limit}: reached; something was not written to files in memory"));
+    }
+    said
 }
 
 /// A front that is gone is no longer to be told: the host ends the sentry then.
@@ -113,13 +136,12 @@ fn kernel_config(config: &SandboxConfig) -> KernelConfig {
 fn start(
     kernel: &Arc<Kernel>,
     config: &SandboxConfig,
-    trees: Vec<std::os::fd::OwnedFd>,
+    mounts: Arc<MountNamespace>,
     link: &Link,
     terminal: &Arc<Terminal>,
 ) -> Result<(), Errno> {
     let process = &config.process;
     let creds = Credentials::initial(process.uid, process.gid, &process.groups);
-    let mounts = mounts::build(kernel, config, trees)?;
     let root = mounts.root();
     let request = ops::Request { root: root.clone(), start: root.clone(), creds: &creds, umask: 0 };
     let walk = LookupFlags::FOLLOW | LookupFlags::DIRECTORY;

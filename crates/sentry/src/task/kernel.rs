@@ -66,6 +66,7 @@ pub struct Kernel {
     pub is_tracing: AtomicBool,
     init: AtomicI32,
     tasks: AtomicUsize,
+    tasks_refused: AtomicUsize,
     end: Mutex<Option<i32>>,
     ended: Condvar,
 }
@@ -119,6 +120,7 @@ impl Kernel {
             is_tracing: AtomicBool::new(false),
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
+            tasks_refused: AtomicUsize::new(0),
             end: Mutex::new(None),
             ended: Condvar::new(),
         }))
@@ -146,7 +148,16 @@ impl Kernel {
         self.tasks
             .try_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1))
             .map(|_| ())
-            .map_err(|_| Errno::EAGAIN)
+            .map_err(|_| {
+                self.tasks_refused.fetch_add(1, Ordering::Relaxed);
+                Errno::EAGAIN
+            })
+    }
+
+    /// How many tasks were not started because of the limit.
+    #[must_use]
+    pub fn tasks_refused(&self) -> usize {
+        self.tasks_refused.load(Ordering::Relaxed)
     }
 
     pub(super) fn uncount_task(&self) {

@@ -9,12 +9,14 @@ use rustix::io::Errno;
 pub const TIMED_OUT: u8 = 124;
 
 /// How a sandbox ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// By itself.
     Ended(Outcome),
     /// Because its time was up.
     TimedOut(Outcome),
+    /// Before it began: the sentry could not set it up, for this reason.
+    Failed(String),
     /// The sentry is gone and has not said how the program ended.
     Lost,
 }
@@ -29,7 +31,7 @@ impl Ending {
             Self::Ended(Outcome::NotStarted(errno)) if *errno == Errno::NOENT.raw_os_error() => 127,
             Self::Ended(Outcome::NotStarted(_)) => 126,
             Self::TimedOut(_) => TIMED_OUT,
-            Self::Lost => OWN_ERROR,
+            Self::Failed(_) | Self::Lost => OWN_ERROR,
         }
     }
 
@@ -44,6 +46,7 @@ impl Ending {
                 let time = plan.timeout.unwrap_or_default();
                 Some(Failure::new(format!("{}: ended by --timeout after {time:?}", plan.sandbox.id), ""))
             }
+            Self::Failed(reason) => Some(Failure::new(format!("sandbox {}: {reason}", plan.sandbox.id), "")),
             Self::Lost => Some(lost()),
         }
     }
@@ -91,5 +94,6 @@ mod tests {
         assert_eq!(Ending::Ended(Outcome::NotStarted(8)).status(), 126);
         assert_eq!(Ending::TimedOut(Outcome::Exited(0)).status(), 124);
         assert_eq!(Ending::Lost.status(), 125);
+        assert_eq!(Ending::Failed(String::new()).status(), 125);
     }
 }

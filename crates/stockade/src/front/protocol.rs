@@ -34,6 +34,8 @@ pub enum Event {
     Notice(String),
     /// The first program, and with it the sandbox, ended.
     Ended(Outcome),
+    /// The sandbox could not be set up, for this reason; the sentry ends.
+    Failed(String),
 }
 
 /// How the first program ended.

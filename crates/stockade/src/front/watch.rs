@@ -87,6 +87,7 @@ pub fn watch(
             Some(Event::Stopped(_)) => kill_process(getpid(), Signal::STOP)?,
             Some(Event::Ended(outcome)) if clock.passed() => return Ok(Ending::TimedOut(outcome)),
             Some(Event::Ended(outcome)) => return Ok(Ending::Ended(outcome)),
+            Some(Event::Failed(reason)) => return Ok(Ending::Failed(one_line(&reason))),
             None => return Ok(Ending::Lost),
         }
     }

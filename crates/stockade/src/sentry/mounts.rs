@@ -13,15 +13,32 @@ use stockade_sentry::fs::tmpfs::TmpFs;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, LookupFlags, Mount, MountFlags, MountNamespace, Path, ops};
 
-use crate::config::{OverlayConfig, SandboxConfig};
+use crate::config::{OverlayConfig, SandboxConfig, VolumeConfig};
 
-/// Root, `/proc`, `/sys`, `/dev` and the volumes.
+/// Root, `/proc`, `/sys`, `/dev` and the volumes; else the option that cannot be followed, and why.
 pub(super) fn build(
     kernel: &Arc<Kernel>,
     config: &SandboxConfig,
     trees: Vec<OwnedFd>,
-) -> Result<Arc<MountNamespace>, Errno> {
+) -> Result<Arc<MountNamespace>, String> {
     let mut trees = trees.into_iter();
+    let namespace = root(kernel, config, &mut trees)
+        .map_err(|e| format!("the root {} could not be mounted: {e}", config.root.path.display()))?;
+    own(kernel, &namespace).map_err(|e| format!("/dev and /sys could not be made: {e}"))?;
+    for config in &config.volumes {
+        volume(config, &mut trees, &namespace).map_err(|e| {
+            let (from, to) = (config.source.display(), config.destination.display());
+            format!("--volume {from}: could not be mounted at {to}: {e}")
+        })?;
+    }
+    Ok(namespace)
+}
+
+fn root(
+    kernel: &Kernel,
+    config: &SandboxConfig,
+    trees: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<Arc<MountNamespace>, Errno> {
     let lower = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, false)?;
     let (root, flags) = match &config.root.overlay {
         OverlayConfig::None => (lower, MountFlags::RDONLY),
@@ -35,23 +52,30 @@ pub(super) fn build(
             (overlay::mount(&upper, &lower)?, MountFlags::empty())
         }
     };
-    let root = Mount::new(root, flags);
-    let namespace = MountNamespace::new(root);
+    Ok(MountNamespace::new(Mount::new(root, flags)))
+}
+
+/// What is the sandbox's own. A root without these directories has none of them.
+fn own(kernel: &Kernel, namespace: &MountNamespace) -> Result<(), Errno> {
     let nosuid = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
 
-    attach(&namespace, b"/dev", dev::mount(&kernel.memory_files)?, MountFlags::NOSUID);
+    attach(namespace, b"/dev", dev::mount(&kernel.memory_files)?, MountFlags::NOSUID);
     let (_, sys) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o555);
-    attach(&namespace, b"/sys", sys, nosuid | MountFlags::RDONLY);
-    for volume in &config.volumes {
-        let tree = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, true)?;
-        let flags = if volume.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
-        let destination = volume.destination.as_os_str().as_bytes();
-        make_directories(&namespace, destination);
-        if !attach(&namespace, destination, tree, flags | MountFlags::NODEV) {
-            return Err(Errno::ENOENT);
-        }
-    }
-    Ok(namespace)
+    attach(namespace, b"/sys", sys, nosuid | MountFlags::RDONLY);
+    Ok(())
+}
+
+fn volume(
+    config: &VolumeConfig,
+    trees: &mut impl Iterator<Item = OwnedFd>,
+    namespace: &MountNamespace,
+) -> Result<(), Errno> {
+    let tree = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, true)?;
+    let flags = if config.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
+    let destination = config.destination.as_os_str().as_bytes();
+    make_directories(namespace, destination);
+    let attached = attach(namespace, destination, tree, flags | MountFlags::NODEV);
+    attached.then_some(()).ok_or(Errno::ENOENT)
 }
 
 fn resolve(namespace: &MountNamespace, path: &[u8]) -> Result<Path, Errno> {

@@ -56,6 +56,7 @@ fn sentry(what: &str, host: &SentryHost) -> u8 {
             has(1, "passwd").unwrap();
             tell(Event::Ended(Outcome::Exited(0)));
         }
+        "fail" => tell(Event::Failed("no\ngood".into())),
         "crash" => panic!("on purpose"),
         "slow" => {
             println!("ready");

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) fn all() -> Vec<Trial> {
-    let tests: [(&str, fn()); 17] = [
+    let tests: [(&str, fn()); 18] = [
         ("exit_status_is_the_programs", exit_status_is_the_programs),
         ("death_by_signal_is_128_and_the_signal", death_by_signal_is_128_and_the_signal),
         ("every_catchable_signal_is_forwarded", every_catchable_signal_is_forwarded),
@@ -22,6 +22,7 @@ pub(crate) fn all() -> Vec<Trial> {
         ("stops_with_the_program_and_continues_it", stops_with_the_program_and_continues_it),
         ("a_lost_sentry_is_125", a_lost_sentry_is_125),
         ("a_sentry_tells_of_the_end", a_sentry_tells_of_the_end),
+        ("a_sandbox_that_cannot_be_set_up_is_125", a_sandbox_that_cannot_be_set_up_is_125),
         ("a_sentry_gets_signals", a_sentry_gets_signals),
         ("a_crash_leaves_a_report", a_crash_leaves_a_report),
         ("a_sentry_that_just_ends_is_lost", a_sentry_that_just_ends_is_lost),
@@ -169,6 +170,10 @@ fn terminal_is_put_back() {
 
 fn a_sentry_tells_of_the_end() {
     assert_eq!(sentry::outcome("end"), (7, "stockade: noted\n".to_owned()));
+}
+
+fn a_sandbox_that_cannot_be_set_up_is_125() {
+    assert_eq!(sentry::outcome("fail"), (125, "stockade: sandbox x: no\\ngood\n".to_owned()));
 }
 
 fn a_sentry_gets_signals() {

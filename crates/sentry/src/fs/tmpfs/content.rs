@@ -221,7 +221,7 @@ impl Content {
         let end = offset.checked_add(len).filter(|&e| e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
         let (limit, used) = self.budget.figures();
         if len > limit.saturating_sub(used) && len > self.charged {
-            return Err(Errno::ENOSPC);
+            return Err(self.budget.full());
         }
         if !keep_size && end > self.size {
             self.resize(end)?;

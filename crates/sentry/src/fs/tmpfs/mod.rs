@@ -6,7 +6,7 @@ mod file;
 mod inode;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stockade_abi::Errno;
 
@@ -20,13 +20,14 @@ use crate::vfs::{Dentry, NewNode, NodeKind, SuperBlock};
 pub struct Budget {
     limit: u64,
     used: AtomicU64,
+    exhausted: AtomicBool,
 }
 
 impl Budget {
     /// So many bytes.
     #[must_use]
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicU64::new(0) })
+        Arc::new(Self { limit, used: AtomicU64::new(0), exhausted: AtomicBool::new(false) })
     }
 
     /// Takes bytes.
@@ -39,7 +40,19 @@ impl Budget {
                 used.checked_add(bytes).filter(|&sum| sum <= self.limit)
             })
             .map(|_| ())
-            .map_err(|_| Errno::ENOSPC)
+            .map_err(|_| self.full())
+    }
+
+    /// ENOSPC, and remembers that it was said.
+    fn full(&self) -> Errno {
+        self.exhausted.store(true, Ordering::Relaxed);
+        Errno::ENOSPC
+    }
+
+    /// Whether there was ever less left than asked for.
+    #[must_use]
+    pub fn was_exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
     }
 
     /// Gives bytes back.

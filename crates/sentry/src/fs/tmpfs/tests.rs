@@ -56,6 +56,7 @@ fn the_budget_binds_and_is_given_back() {
     assert!(n <= 1 << 20 && n > 1 << 19, "{n}");
     assert_eq!(file.write_at(&mut BufSource::new(b"x"), 8 << 20), Err(Errno::ENOSPC));
     let budget = Arc::clone(&inode.fs.budget);
+    assert!(budget.was_exhausted());
     drop((inode, file));
     // The dentry of an unattached file holds the inode no longer either.
     assert_eq!(budget.figures().1, 0);
