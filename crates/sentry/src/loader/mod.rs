@@ -202,6 +202,7 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
     image.env_end = built.env.end;
     mm.set_image_layout(image);
     mm.set_auxv(built.auxv);
+    mm.note_stack_limit(request.stack_limit);
 
     let regs = GpRegs { rip: entry, rsp: built.sp, eflags: 0x202, ..GpRegs::default() };
     Ok(Context { regs, fs_base: 0, gs_base: 0, fp: None })

@@ -36,7 +36,8 @@ impl MemoryManager {
             Err(Errno::EFAULT) => 0,
             Err(e) => return Err(e),
         };
-        let limits = MemoryLimits::default();
+        let stack = self.stack_limit.load(std::sync::atomic::Ordering::Relaxed);
+        let limits = MemoryLimits { stack, ..MemoryLimits::default() };
         let more = if self.grow_stack(addr + done as u64, &limits) {
             copy(addr + done as u64, done, len - done)
         } else {

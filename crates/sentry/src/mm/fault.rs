@@ -49,6 +49,7 @@ impl MemoryManager {
     /// Answers a page fault: `None` if the access can be tried again, else the signal to force.
     #[must_use]
     pub fn handle_fault(&self, fault: &FaultInfo, limits: &MemoryLimits) -> Option<SigInfo> {
+        self.note_stack_limit(limits.stack);
         if fault.signo == SIGSEGV && fault.code == si::SEGV_MAPERR && self.grow_stack(fault.addr, limits) {
             return None;
         }

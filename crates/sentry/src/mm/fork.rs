@@ -40,7 +40,9 @@ impl MemoryManager {
         for (_, vma) in copy.vmas.iter() {
             super::manager::note_writable(vma, true);
         }
-        Ok(Self::with_state(space, self.layout.clone(), copy))
+        let copy = Self::with_state(space, self.layout.clone(), copy);
+        copy.note_stack_limit(self.stack_limit.load(std::sync::atomic::Ordering::Relaxed));
+        Ok(copy)
     }
 
     /// Whether advice is one the host's own fork carries out.

@@ -116,6 +116,8 @@ pub struct MemoryManager {
     pub(super) layout: Layout,
     pub(super) state: Mutex<State>,
     processes: AtomicUsize,
+    /// RLIMIT_STACK as last seen: how far the sentry's own copies may grow the stack.
+    pub(super) stack_limit: AtomicU64,
 }
 
 /// A request to map (mmap(2)), its arguments checked for form.
@@ -206,6 +208,7 @@ impl MemoryManager {
             layout,
             state: Mutex::new(state),
             processes: AtomicUsize::new(1),
+            stack_limit: AtomicU64::new(8 << 20),
         }
     }
 
@@ -260,6 +263,11 @@ impl MemoryManager {
     /// Sets the program.
     pub fn set_executable(&self, file: Arc<File>) {
         self.state.lock().executable = Some(file);
+    }
+
+    /// Notes RLIMIT_STACK.
+    pub fn note_stack_limit(&self, limit: u64) {
+        self.stack_limit.store(limit, Ordering::Relaxed);
     }
 
     /// Another process shares it (CLONE_VM without CLONE_THREAD).

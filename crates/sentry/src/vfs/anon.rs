@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use stockade_abi::Errno;
+use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 
 use super::attrs::{Attrs, FileType};
@@ -25,7 +26,21 @@ impl Inode for AnonInode {
     fn attrs(&self) -> Result<Attrs, Errno> {
         Ok(self.attrs)
     }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        let kind = match self.attrs.file_type() {
+            FileType::Fifo => PIPEFS_MAGIC,
+            FileType::Socket => SOCKFS_MAGIC,
+            _ => ANON_INODE_FS_MAGIC,
+        };
+        Ok(Statfs { kind, bsize: 4096, frsize: 4096, namelen: 255, flags: 0x20, ..Statfs::default() })
+    }
 }
+
+/// Magic numbers of statfs(2).
+const PIPEFS_MAGIC: i64 = 0x5049_5045;
+const SOCKFS_MAGIC: i64 = 0x534f_434b;
+const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
 
 struct AnonFs {
     sb: Arc<SuperBlock>,
