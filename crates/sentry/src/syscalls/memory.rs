@@ -1,12 +1,16 @@
 //! Memory calls (mmap(2), mprotect(2), brk(2), mremap(2), madvise(2), mlock(2)).
 
+use std::sync::Arc;
+
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::Prot;
 
 use super::{Args, Ctx, SysResult};
+use crate::io::{Sink, Source};
+use crate::mm::access::copy_in_iovecs;
 use crate::mm::manager::{is_page_aligned, page_align_up, prot_from_bits};
-use crate::mm::{FileBacking, MapRequest, UserMemory, VmFlags};
+use crate::mm::{FileBacking, MapRequest, MemoryManager, UserMemory, UserSink, UserSource, VmFlags};
 use crate::vfs::{FileType, MountFlags};
 
 pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -172,4 +176,72 @@ pub(super) fn munlockall(ctx: &mut Ctx, _a: &Args) -> SysResult {
 /// there are none.
 pub(super) fn membarrier(_ctx: &mut Ctx, a: &Args) -> SysResult {
     if a.i32(0) == 0 && a.u32(1) == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// Bytes moved at once between processes.
+const CHUNK: usize = 64 * 1024;
+
+/// The memory of another process, if the caller may look into it (ptrace(2), "Ptrace access mode checking").
+fn memory_of(ctx: &Ctx, pid: i32) -> Result<Arc<MemoryManager>, Errno> {
+    let tgid = super::process::process_by_number(ctx, pid)?;
+    let task = {
+        let tree = ctx.task.kernel.tree.lock();
+        let group = tree.group(tree.tasks.get(&tgid).map_or(tgid, |t| t.tg.tgid))?;
+        Arc::clone(group.threads.first().ok_or(Errno::ESRCH)?)
+    };
+    if !Arc::ptr_eq(&task.tg, &ctx.task.tg) {
+        let (me, other) = (ctx.task.creds(), task.creds());
+        let same = [other.uid, other.euid, other.suid].iter().all(|id| *id == me.uid)
+            && [other.gid, other.egid, other.sgid].iter().all(|id| *id == me.gid);
+        let dumpable = task.tg.dumpable.load(std::sync::atomic::Ordering::Relaxed) != 0;
+        let allowed = same && dumpable && other.permitted & !me.permitted == 0;
+        if !allowed && !me.has_cap(c::CAP_SYS_PTRACE) {
+            return Err(Errno::EPERM);
+        }
+    }
+    task.mm().ok_or(Errno::ESRCH)
+}
+
+/// Copies between the caller's memory and another's; what was copied before a fault counts.
+fn process_vm(ctx: &Ctx, a: &Args, write: bool) -> SysResult {
+    if a.u64(5) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let local = copy_in_iovecs(&ctx.mm, a.u64(1), a.u64(2))?;
+    let remote = copy_in_iovecs(&ctx.mm, a.u64(3), a.u64(4))?;
+    if local.is_empty() || remote.is_empty() {
+        return Ok(0);
+    }
+    let other = memory_of(ctx, a.i32(0))?;
+    let (from_mm, to_mm) = if write { (&*ctx.mm, &*other) } else { (&*other, &*ctx.mm) };
+    let (from, to) = if write { (local, remote) } else { (remote, local) };
+    let mut source = UserSource::from_list(from_mm, from);
+    let mut sink = UserSink::from_list(to_mm, to);
+    let mut buf = vec![0; CHUNK];
+    let mut done = 0;
+    loop {
+        let want = source.remaining().min(sink.remaining()).min(buf.len());
+        if want == 0 {
+            return Ok(done);
+        }
+        let step = source.take(&mut buf[..want]).and_then(|n| sink.put(&buf[..n]).map(|put| (n, put)));
+        match step {
+            Ok((n, put)) => {
+                done += put as u64;
+                if n < want || put < n {
+                    return Ok(done);
+                }
+            }
+            Err(_) if done > 0 => return Ok(done),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+pub(super) fn process_vm_readv(ctx: &mut Ctx, a: &Args) -> SysResult {
+    process_vm(ctx, a, false)
+}
+
+pub(super) fn process_vm_writev(ctx: &mut Ctx, a: &Args) -> SysResult {
+    process_vm(ctx, a, true)
 }

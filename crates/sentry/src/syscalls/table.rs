@@ -294,6 +294,8 @@ pub static TABLE: &[Syscall] = &[
     full(306, "syncfs", &[Fd], fd::syncfs),
     partial(308, "setns", &[Fd, Hex], system::not_permitted, "refused"),
     full(309, "getcpu", &[Ptr, Ptr, Ptr], system::getcpu),
+    full(310, "process_vm_readv", &[Int, Ptr, Uint, Ptr, Uint, Hex], memory::process_vm_readv),
+    full(311, "process_vm_writev", &[Int, Ptr, Uint, Ptr, Uint, Hex], memory::process_vm_writev),
     partial(313, "finit_module", &[Fd, Path, Hex], system::not_permitted, "refused"),
     full(315, "sched_getattr", &[Int, Ptr, Uint, Hex], sched::sched_getattr),
     full(316, "renameat2", &[DirFd, Path, DirFd, Path, Hex], names::renameat2),
