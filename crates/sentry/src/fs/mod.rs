@@ -1,6 +1,8 @@
 //! The file systems, and what descriptors can stand for.
 
 pub mod dev;
+pub mod epoll;
+pub mod eventfd;
 pub mod host;
 pub mod overlay;
 pub mod pidfd;

@@ -1,5 +1,6 @@
 //! System calls: the one table, and a thin handler for each.
 
+mod events;
 mod fd;
 mod futex;
 mod ids;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, fd, futex, ids, memory, names, open, poll, process, rw, sched, signal, stat, system, time, xattr,
+    Handler, events, fd, futex, ids, memory, names, open, poll, process, rw, sched, signal, stat, system,
+    time, xattr,
 };
 
 /// What an argument is, for strace.
@@ -250,6 +251,7 @@ pub static TABLE: &[Syscall] = &[
     partial(202, "futex", &[Ptr, Hex, Int, Ptr, Ptr, Int], futex::futex, "no priority inheritance"),
     partial(203, "sched_setaffinity", &[Int, Uint, Ptr], sched::sched_setaffinity, "recorded only"),
     full(204, "sched_getaffinity", &[Int, Uint, Ptr], sched::sched_getaffinity),
+    full(213, "epoll_create", &[Int], events::epoll_create),
     full(217, "getdents64", &[Fd, Ptr, Uint], names::getdents64),
     full(218, "set_tid_address", &[Ptr], process::set_tid_address),
     full(219, "restart_syscall", &[], time::restart_syscall),
@@ -259,6 +261,8 @@ pub static TABLE: &[Syscall] = &[
     full(229, "clock_getres", &[Int, Ptr], time::clock_getres),
     full(230, "clock_nanosleep", &[Int, Int, Ptr, Ptr], time::clock_nanosleep),
     full(231, "exit_group", &[Int], process::exit_group),
+    full(232, "epoll_wait", &[Fd, Ptr, Int, Int], events::epoll_wait),
+    full(233, "epoll_ctl", &[Fd, Int, Fd, Ptr], events::epoll_ctl),
     full(234, "tgkill", &[Int, Int, Signal], signal::tgkill),
     full(235, "utimes", &[Path, Ptr], names::utimes),
     partial(246, "kexec_load", &[Hex, Hex, Ptr, Hex], system::not_permitted, "refused"),
@@ -282,7 +286,11 @@ pub static TABLE: &[Syscall] = &[
     full(273, "set_robust_list", &[Ptr, Size], futex::set_robust_list),
     full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
     full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
+    full(281, "epoll_pwait", &[Fd, Ptr, Int, Int, Ptr, Size], events::epoll_pwait),
+    full(284, "eventfd", &[Uint], events::eventfd),
     full(285, "fallocate", &[Fd, Hex, Int, Int], fd::fallocate),
+    full(290, "eventfd2", &[Uint, OpenFlags], events::eventfd2),
+    full(291, "epoll_create1", &[OpenFlags], events::epoll_create1),
     full(292, "dup3", &[Fd, Fd, OpenFlags], fd::dup3),
     full(293, "pipe2", &[Ptr, OpenFlags], system::pipe2),
     full(295, "preadv", &[Fd, Ptr, Uint, Int], rw::preadv),
@@ -315,6 +323,7 @@ pub static TABLE: &[Syscall] = &[
     full(436, "close_range", &[Uint, Uint, Hex], fd::close_range),
     full(437, "openat2", &[DirFd, Path, Ptr, Size], open::openat2),
     full(439, "faccessat2", &[DirFd, Path, Hex, Hex], stat::faccessat2),
+    full(441, "epoll_pwait2", &[Fd, Ptr, Int, Ptr, Ptr, Size], events::epoll_pwait2),
     full(452, "fchmodat2", &[DirFd, Path, Mode, Hex], names::fchmodat2),
 ];
 
