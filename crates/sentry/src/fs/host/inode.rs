@@ -200,7 +200,9 @@ impl Inode for HostInode {
                 })?,
             }
         }
-        if set.atime.is_some() || set.mtime.is_some() {
+        // Truncation has set the time; who may write but is not the owner may not set this one alone.
+        let is_set = set.size.is_some() && set.mtime == Some(TimeSet::Now) && set.atime.is_none();
+        if !is_set && (set.atime.is_some() || set.mtime.is_some()) {
             let times = timestamps(set);
             self.in_place(|dir, name| rfs::utimensat(dir, name, &times, follow))?;
         }
