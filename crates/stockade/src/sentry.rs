@@ -57,7 +57,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     let link = Arc::new(host.link);
     let terminal = Arc::new(Terminal::default());
     let trees = std::mem::take(&mut host.trees);
-    let mounts = match mounts::build(&kernel, config, trees) {
+    let mounts = match mounts::build(&kernel, config, trees, &host.proc) {
         Ok(mounts) => mounts,
         Err(text) => return give_up(&link, &text),
     };

@@ -11,7 +11,7 @@ use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::overlay;
 use stockade_sentry::fs::tmpfs::TmpFs;
 use stockade_sentry::task::Kernel;
-use stockade_sentry::vfs::{Dentry, LookupFlags, Mount, MountFlags, MountNamespace, Path, ops};
+use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
 
 use crate::config::{OverlayConfig, SandboxConfig, VolumeConfig};
 
@@ -20,13 +20,14 @@ pub(super) fn build(
     kernel: &Arc<Kernel>,
     config: &SandboxConfig,
     trees: Vec<OwnedFd>,
+    proc: &OwnedFd,
 ) -> Result<Arc<MountNamespace>, String> {
     let mut trees = trees.into_iter();
     let namespace = root(kernel, config, &mut trees)
         .map_err(|e| format!("the root {} could not be mounted: {e}", config.root.path.display()))?;
     own(kernel, &namespace).map_err(|e| format!("/dev and /sys could not be made: {e}"))?;
     for config in &config.volumes {
-        volume(config, &mut trees, &namespace).map_err(|e| {
+        volume(config, &mut trees, &namespace, proc).map_err(|e| {
             let (from, to) = (config.source.display(), config.destination.display());
             format!("--volume {from}: could not be mounted at {to}: {e}")
         })?;
@@ -55,13 +56,19 @@ fn root(
     Ok(MountNamespace::new(Mount::new(root, flags)))
 }
 
-/// What is the sandbox's own. A root without these directories has none of them.
+/// What is the sandbox's own. A root without these directories goes without.
 fn own(kernel: &Kernel, namespace: &MountNamespace) -> Result<(), Errno> {
     let nosuid = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-
-    attach(namespace, b"/dev", dev::mount(&kernel.memory_files)?, MountFlags::NOSUID);
     let (_, sys) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o555);
-    attach(namespace, b"/sys", sys, nosuid | MountFlags::RDONLY);
+    for (at, tree, flags) in [
+        (&b"/dev"[..], dev::mount(&kernel.memory_files)?, MountFlags::NOSUID),
+        (b"/sys", sys, nosuid | MountFlags::RDONLY),
+    ] {
+        match attach(namespace, at, tree, flags) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e),
+        }
+    }
     Ok(())
 }
 
@@ -69,36 +76,53 @@ fn volume(
     config: &VolumeConfig,
     trees: &mut impl Iterator<Item = OwnedFd>,
     namespace: &MountNamespace,
+    proc: &OwnedFd,
 ) -> Result<(), Errno> {
-    let tree = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, true)?;
+    let tree = trees.next().ok_or(Errno::EINVAL)?;
+    let stat = rustix::fs::fstat(&tree).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+    let is_directory = FileType::from_mode(stat.st_mode) == FileType::Directory;
+    let tree = if is_directory {
+        HostFs::mount(tree, true)?
+    } else {
+        let proc = rustix::io::fcntl_dupfd_cloexec(proc, 3).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+        HostFs::mount_file(tree, proc)?
+    };
     let flags = if config.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
     let destination = config.destination.as_os_str().as_bytes();
-    make_directories(namespace, destination);
-    let attached = attach(namespace, destination, tree, flags | MountFlags::NODEV);
-    attached.then_some(()).ok_or(Errno::ENOENT)
+    make_place(namespace, destination, is_directory);
+    attach(namespace, destination, tree, flags | MountFlags::NODEV)
 }
 
-fn resolve(namespace: &MountNamespace, path: &[u8]) -> Result<Path, Errno> {
-    let (root, creds) = (namespace.root(), Credentials::root());
-    let request = ops::Request { root: root.clone(), start: root, creds: &creds, umask: 0 };
-    request.walk(LookupFlags::FOLLOW | LookupFlags::DIRECTORY).resolve(path)
+fn request<'a>(namespace: &MountNamespace, creds: &'a Credentials) -> ops::Request<'a> {
+    let root = namespace.root();
+    ops::Request { root: root.clone(), start: root, creds, umask: 0 }
 }
 
-/// Mounts at a path; false if there is no such directory.
-fn attach(namespace: &MountNamespace, at: &[u8], tree: Arc<Dentry>, flags: MountFlags) -> bool {
-    let Ok(place) = resolve(namespace, at) else { return false };
-    Mount::new(tree, flags).attach(&place);
-    true
-}
-
-/// Makes the directories of a mount point that the root does not have; where it is read-only, mounting fails later.
-fn make_directories(namespace: &MountNamespace, path: &[u8]) {
+/// Mounts a directory on a directory, or a file on a file.
+fn attach(namespace: &MountNamespace, at: &[u8], tree: Arc<Dentry>, flags: MountFlags) -> Result<(), Errno> {
     let creds = Credentials::root();
-    for end in (1..=path.len()).filter(|&i| i == path.len() || path[i] == b'/') {
-        if resolve(namespace, &path[..end]).is_err() {
-            let root = namespace.root();
-            let request = ops::Request { root: root.clone(), start: root, creds: &creds, umask: 0 };
-            let _ = request.make(&path[..end], stockade_sentry::vfs::NodeKind::Directory, 0o755);
-        }
+    let place = request(namespace, &creds).walk(LookupFlags::FOLLOW).resolve(at)?;
+    match (place.dentry.inode.file_type(), tree.inode.file_type()) {
+        (FileType::Directory, FileType::Directory) => {}
+        (FileType::Directory, _) => return Err(Errno::EISDIR),
+        (_, FileType::Directory) => return Err(Errno::ENOTDIR),
+        _ => {}
     }
+    Mount::new(tree, flags).attach(&place);
+    Ok(())
+}
+
+/// Makes a mount point that the root does not have, with the directories to it; where it is read-only, mounting fails
+/// later.
+fn make_place(namespace: &MountNamespace, path: &[u8], is_directory: bool) {
+    let creds = Credentials::root();
+    let request = request(namespace, &creds);
+    for end in (1..path.len()).filter(|&i| path[i] == b'/') {
+        // EEXIST is the usual case.
+        let _ = request.make(&path[..end], NodeKind::Directory, 0o755);
+    }
+    let _ = match is_directory {
+        true => request.make(path, NodeKind::Directory, 0o755),
+        false => request.make(path, NodeKind::Regular, 0o644),
+    };
 }

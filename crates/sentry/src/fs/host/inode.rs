@@ -1,6 +1,6 @@
 //! Inodes: a name in a directory of the host, and which file was there.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,9 @@ pub struct HostInode {
 impl HostInode {
     pub(super) fn root(fs: &Arc<HostFs>, found: &Statx) -> Arc<Self> {
         let root = Self::make(fs, None, found);
-        *root.dir.lock() = Some(Arc::clone(&fs.root));
+        if root.file_type == FileType::Directory {
+            *root.dir.lock() = Some(Arc::clone(&fs.root));
+        }
         root
     }
 
@@ -103,15 +105,25 @@ impl HostInode {
             Ok((parent, name)) => {
                 open_beneath(&*parent.dir_fd()?, &name, flags | OFlags::NONBLOCK | OFlags::NOCTTY)
             }
-            Err(_) => open_beneath(&self.fs.root, b".", flags),
+            Err(_) => match &self.fs.proc {
+                None => open_beneath(&self.fs.root, b".", flags),
+                Some(proc) => {
+                    let name = format!("self/fd/{}", self.fs.root.as_raw_fd());
+                    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+                    rfs::openat(proc, name, flags, Mode::empty()).map_err(host)
+                }
+            },
         }
     }
 
-    /// Does something with the directory and name of this inode.
-    fn in_place<T>(&self, act: impl FnOnce(&OwnedFd, &[u8]) -> rustix::io::Result<T>) -> Result<T, Errno> {
+    /// Does something with the directory and name of this inode; the flags make that name mean it and nothing else.
+    fn in_place<T>(
+        &self,
+        act: impl FnOnce(&OwnedFd, &[u8], AtFlags) -> rustix::io::Result<T>,
+    ) -> Result<T, Errno> {
         let result = match self.location() {
-            Ok((parent, name)) => act(&*parent.dir_fd()?, &name),
-            Err(_) => act(&self.fs.root, b"."),
+            Ok((parent, name)) => act(&*parent.dir_fd()?, &name, AtFlags::SYMLINK_NOFOLLOW),
+            Err(_) => act(&self.fs.root, b"", AtFlags::EMPTY_PATH),
         };
         self.forget_attrs();
         result.map_err(host)
@@ -179,14 +191,13 @@ impl Inode for HostInode {
     }
 
     fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
-        let follow = AtFlags::SYMLINK_NOFOLLOW;
         if let Some(size) = set.size {
             let fd = self.open_fd(OFlags::WRONLY)?;
             rfs::ftruncate(&fd, size).map_err(host)?;
         }
         if set.uid.is_some() || set.gid.is_some() {
             let (uid, gid) = (set.uid.map(rfs::Uid::from_raw), set.gid.map(rfs::Gid::from_raw));
-            self.in_place(|dir, name| rfs::chownat(dir, name, uid, gid, follow))?;
+            self.in_place(|dir, name, flags| rfs::chownat(dir, name, uid, gid, flags))?;
         }
         if let Some(mode) = set.mode
             && self.file_type != FileType::Symlink
@@ -195,7 +206,7 @@ impl Inode for HostInode {
             let fd = self.open_fd(OFlags::RDONLY);
             match fd {
                 Ok(fd) => rfs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(host)?,
-                Err(_) => self.in_place(|dir, name| {
+                Err(_) => self.in_place(|dir, name, _| {
                     rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())
                 })?,
             }
@@ -204,7 +215,7 @@ impl Inode for HostInode {
         let is_set = set.size.is_some() && set.mtime == Some(TimeSet::Now) && set.atime.is_none();
         if !is_set && (set.atime.is_some() || set.mtime.is_some()) {
             let times = timestamps(set);
-            self.in_place(|dir, name| rfs::utimensat(dir, name, &times, follow))?;
+            self.in_place(|dir, name, flags| rfs::utimensat(dir, name, &times, flags))?;
         }
         self.forget_attrs();
         Ok(())

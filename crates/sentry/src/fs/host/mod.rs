@@ -1,4 +1,4 @@
-//! A directory of the host (`--root`, `--volume`).
+//! A directory of the host (`--root`, `--volume`), or a single file.
 //!
 //! It is reached by a descriptor alone; every step goes through openat2(2) or a call that does not follow links, so that
 //! nothing outside can be named. Only regular files, directories and symbolic links can be used; sockets, FIFOs and
@@ -28,6 +28,8 @@ const MAX_OPEN_DIRS: usize = 1000;
 pub struct HostFs {
     sb: Arc<SuperBlock>,
     root: Arc<OwnedFd>,
+    /// If the root is a file: the proc file system by which it is opened again.
+    proc: Option<OwnedFd>,
     root_dev: u64,
     /// Whether others change it at the same time: then nothing is believed for longer than a call.
     shared: bool,
@@ -56,21 +58,36 @@ impl HostFs {
     /// # Errors
     /// What statx(2) says; ENOTDIR.
     pub fn mount(root: OwnedFd, shared: bool) -> Result<Arc<Dentry>, Errno> {
+        Self::with(root, shared, None)
+    }
+
+    /// A single regular file; others may change it meanwhile. `proc` is a proc file system of the own PID namespace: a
+    /// file has no directory in which it could be opened again.
+    ///
+    /// # Errors
+    /// What statx(2) says; EINVAL for anything else than a regular file.
+    pub fn mount_file(root: OwnedFd, proc: OwnedFd) -> Result<Arc<Dentry>, Errno> {
+        Self::with(root, true, Some(proc))
+    }
+
+    fn with(root: OwnedFd, shared: bool, proc: Option<OwnedFd>) -> Result<Arc<Dentry>, Errno> {
         let sb = SuperBlock::new("stockade", "host", true, true);
         let found = stat_in(&root, b"")?;
         let fs = Arc::new(Self {
             sb: Arc::clone(&sb),
             root: Arc::new(root),
+            proc,
             root_dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             shared,
             devices: Mutex::default(),
             open_dirs: Mutex::default(),
         });
         let inode = HostInode::root(&fs, &found);
-        if inode.attrs_of(&found).file_type() != FileType::Directory {
-            return Err(Errno::ENOTDIR);
+        match (&fs.proc, inode.attrs_of(&found).file_type()) {
+            (None, FileType::Directory) | (Some(_), FileType::Regular) => Ok(Dentry::root(sb, inode)),
+            (None, _) => Err(Errno::ENOTDIR),
+            (Some(_), _) => Err(Errno::EINVAL),
         }
-        Ok(Dentry::root(sb, inode))
     }
 
     /// A device number of the sandbox's own for one of the host's.

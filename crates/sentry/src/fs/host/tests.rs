@@ -4,7 +4,7 @@ use super::*;
 use crate::creds::Credentials;
 use crate::io::{BufSink, BufSource};
 use crate::vfs::ops::Request;
-use crate::vfs::{LookupFlags, Mount, MountFlags, Path};
+use crate::vfs::{LookupFlags, Mount, MountFlags, Path, SetAttrs};
 
 struct Scratch(std::path::PathBuf);
 
@@ -74,4 +74,30 @@ fn renamed_directories_keep_working() {
 
 fn scratch_clone<'a>(r: &Request<'a>) -> Request<'a> {
     Request { root: r.root.clone(), start: r.start.clone(), creds: r.creds, umask: r.umask }
+}
+
+#[test]
+fn a_single_file_is_a_root_of_its_own() {
+    let scratch = Scratch::new("single");
+    std::fs::write(scratch.0.join("a"), "text").unwrap();
+    let open = |name: &str| rustix::fs::open(name, OFlags::PATH, Mode::empty()).unwrap();
+    let file = || open(scratch.0.join("a").to_str().unwrap());
+    assert_eq!(HostFs::mount(file(), true).err(), Some(Errno::ENOTDIR));
+    assert_eq!(HostFs::mount_file(open("/"), open("/proc")).err(), Some(Errno::EINVAL));
+    let root = HostFs::mount_file(file(), open("/proc")).unwrap();
+    let creds = Credentials::root();
+    let request = scratch.request(&creds);
+    std::fs::write(scratch.0.join("b"), "below").unwrap();
+    let place = request.walk(LookupFlags::FOLLOW).resolve(b"/b").unwrap();
+    Mount::new(Arc::clone(&root), MountFlags::empty()).attach(&place);
+    let opened = request.open(b"/b", 2, 0, LookupFlags::FOLLOW).unwrap();
+    assert_eq!(opened.write_at(&mut BufSource::new(b"new "), 2), Ok(4));
+    assert_eq!(request.remove(b"/b", false).err(), Some(Errno::EBUSY));
+    let now = crate::vfs::TimeSet::At(Timespec { sec: 7, nsec: 0 });
+    let set = SetAttrs { mode: Some(0o600), size: Some(5), mtime: Some(now), ..SetAttrs::default() };
+    root.inode.set_attrs(&set).unwrap();
+    assert_eq!(std::fs::read(scratch.0.join("a")).unwrap(), b"tenew");
+    let attrs = root.inode.attrs().unwrap();
+    assert_eq!((attrs.mode & 0o7777, attrs.size, attrs.mtime.sec), (0o600, 5, 7));
+    assert_eq!(root.inode.lookup(b"x").err(), Some(Errno::ENOTDIR));
 }
