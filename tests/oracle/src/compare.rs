@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::known::Known;
+use crate::known::{HANGS, Known};
 use crate::run::{self, Said, Side};
 use crate::{build, flag};
 
@@ -52,8 +52,6 @@ pub fn program(out: &Path, area: &str, name: &str) -> Result<(), String> {
     verdict(&known, &prefix, &names, &differing, &said)
 }
 
-/// How a reason begins whose case would only cost time: it is not run.
-const HANGS: &str = "hangs: ";
 /// How often a case that differs is run again before it counts.
 const REPEATS: usize = 2;
 

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+/// How a reason begins whose case would only cost time: it is not run.
+pub const HANGS: &str = "hangs: ";
+
 /// Accepted differences: `area/program/case` and why.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Known(BTreeMap<String, String>);

@@ -10,11 +10,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::build;
-use crate::known::Known;
+use crate::known::{HANGS, Known};
 use crate::run::Side;
 
 /// The longest that a script may take on one side.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(PartialEq, Eq)]
 struct Outcome {
@@ -41,15 +41,23 @@ pub fn compare(out: &Path, name: &str) -> Result<(), String> {
     if native.status != "exit status: 0" {
         return Err(format!("natively: {}\n{}\n{}", native.status, native.stdout, native.stderr));
     }
-    let inside = run(build::stockade().map_or(Side::Native, Side::Inside), &path, &extra)?;
     let case = format!("programs/{name}");
+    let known = Known::load()?;
+    if let Some(why) = known.reason(&case).filter(|why| why.starts_with(HANGS)) {
+        println!("known, not run: {case}: {why}");
+        return Ok(());
+    }
+    let inside = run(build::stockade().map_or(Side::Native, Side::Inside), &path, &extra)?;
     let same = native.status == inside.status && native.stdout == inside.stdout;
-    match (same, Known::load()?.reason(&case)) {
+    match (same, known.reason(&case)) {
         (true, None) => Ok(()),
-        (true, Some(_)) if build::stockade().is_some() => {
+        (true, Some(_)) if build::stockade().is_some() && crate::flag("ORACLE_STRICT") => {
             Err(format!("{case} is in known.txt and agrees: take it out"))
         }
-        (true, Some(_)) => Ok(()),
+        (true, Some(_)) => {
+            println!("stale: {case} is in known.txt and agrees");
+            Ok(())
+        }
         (false, Some(why)) => {
             println!("known: {case}: {why}");
             Ok(())

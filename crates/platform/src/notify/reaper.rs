@@ -28,17 +28,29 @@ impl Reaper {
         let full = waiting.len() >= WAITING;
         drop(waiting);
         if full {
-            let dead = self.dead();
-            let (ops, fds) = reap_ops(&dead, 1);
-            if !ops.is_empty() {
-                // One that could not be reaped stays a zombie until the sandbox ends.
-                let _ = shared.zygote.lock().run(&ops, &fds);
+            self.reap(shared);
+        }
+    }
+
+    /// Has the zygote reap those that have ended. One by one where several fail: a batch ends at its first failure, and
+    /// nothing else may depend on it.
+    pub(crate) fn reap(&self, shared: &Arc<Shared>) {
+        let dead = self.dead();
+        let mut rest = dead.as_slice();
+        while !rest.is_empty() {
+            let (ops, fds) = reap_ops(rest, 1);
+            match shared.zygote.lock().run(&ops, &fds) {
+                Ok(()) => break,
+                Err((failed, error)) => {
+                    tracing::debug!(%error, "a stub could not be reaped and stays a zombie until the sandbox ends");
+                    rest = rest.get(failed + 1..).unwrap_or_default();
+                }
             }
         }
     }
 
     /// Takes those that have ended, as many as one batch can carry beside a fork.
-    pub(crate) fn dead(&self) -> Vec<OwnedFd> {
+    fn dead(&self) -> Vec<OwnedFd> {
         let mut waiting = self.waiting.lock();
         if waiting.is_empty() {
             return Vec::new();
@@ -60,7 +72,7 @@ impl Reaper {
 }
 
 /// The operations that reap these, if their descriptors arrive as `first` and following.
-pub(crate) fn reap_ops(dead: &[OwnedFd], first: u64) -> (Vec<Op>, Vec<BorrowedFd<'_>>) {
+fn reap_ops(dead: &[OwnedFd], first: u64) -> (Vec<Op>, Vec<BorrowedFd<'_>>) {
     let flags = (libc::WEXITED | libc::WNOHANG) as u64;
     let ops = (first..)
         .zip(dead)

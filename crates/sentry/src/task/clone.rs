@@ -108,7 +108,7 @@ pub fn clone(ctx: &mut Ctx, args: &CloneArgs) -> Result<u64, Errno> {
         start.fs_base = args.tls;
     }
     kernel.count_task()?;
-    match build(ctx, &task, args) {
+    match build(ctx, &task, args).inspect_err(|error| tracing::debug!(%error, "no new task")) {
         Ok((child, vfork)) => {
             let tid = child.tid();
             let local = task.tg.pidns.local(tid);
