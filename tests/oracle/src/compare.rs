@@ -53,7 +53,7 @@ pub fn program(out: &Path, area: &str, name: &str) -> Result<(), String> {
 }
 
 /// How often a case that differs is run again before it counts.
-const REPEATS: usize = 2;
+const REPEATS: usize = 4;
 
 /// Entries of the list that name no case.
 fn check_names(known: &Known, prefix: &str, names: &[String]) -> Result<(), String> {
