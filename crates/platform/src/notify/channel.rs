@@ -60,38 +60,25 @@ impl Channel {
     /// # Errors
     /// The index of the operation that failed, and why; ESRCH if the helper is no more, ETIMEDOUT if it did not answer.
     pub(crate) fn run(&mut self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), (usize, Errno)> {
-        self.send(ops, fds, 0).map_err(|e| (0, e))?;
-        let (len, _) = receive(&self.socket).map_err(|e| (0, e))?;
-        outcome(len)
-    }
-
-    /// Has the helper make a process whose control page is `child`'s. Descriptor 1 must be the control memory, 2 the
-    /// new socket; operations before the last one are carried out first.
-    pub(crate) fn fork(
-        &mut self,
-        ops: &[Op],
-        fds: &[BorrowedFd<'_>],
-        child: &ControlPage,
-    ) -> Result<(), (usize, Errno)> {
-        self.send(ops, fds, child.offset()).map_err(|e| (0, e))?;
+        self.send(ops, fds).map_err(|e| (0, e))?;
         let (len, _) = receive(&self.socket).map_err(|e| (0, e))?;
         outcome(len)
     }
 
     /// Has the helper make a guest thread; returns its listener.
     pub(crate) fn thread(&mut self, op: Op) -> Result<OwnedFd, Errno> {
-        self.send(&[op], &[], 0)?;
+        self.send(&[op], &[])?;
         match receive(&self.socket)? {
             (1, Some(listener)) => Ok(listener),
             (len, _) => Err(outcome(len).err().map_or(Errno::EAGAIN, |(_, e)| e)),
         }
     }
 
-    fn send(&mut self, ops: &[Op], fds: &[BorrowedFd<'_>], child: u64) -> Result<(), Errno> {
+    fn send(&mut self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
         if ops.len() > l::MAX_OPS || fds.len() > l::MAX_FDS {
             return Err(Errno::EINVAL);
         }
-        self.page.write_batch(ops, fds.len(), child);
+        self.page.write_batch(ops, fds.len());
         self.move_here();
         send(&self.socket, fds)
     }

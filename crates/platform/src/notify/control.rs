@@ -82,11 +82,10 @@ impl ControlPage {
     }
 
     /// Header and operations. The helper reads them after the datagram that follows, which orders the two.
-    pub(crate) fn write_batch(&self, ops: &[Op], fds: usize, child: u64) {
+    pub(crate) fn write_batch(&self, ops: &[Op], fds: usize) {
         let mut bytes = [0; l::OPS_OFFSET + l::MAX_OPS * l::OP_SIZE];
         let mut put = |at: usize, word: u64| bytes[at..at + 8].copy_from_slice(&word.to_ne_bytes());
         put(0, ops.len() as u64 | (fds as u64) << 32);
-        put(8, child);
         for (i, op) in ops.iter().take(l::MAX_OPS).enumerate() {
             let at = l::OPS_OFFSET + i * l::OP_SIZE;
             put(at, op.nr);

@@ -25,24 +25,18 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    /// Forks a stub from the process behind `parent`: the zygote's channel or another stub's. `before` is carried out
-    /// first; descriptors for it follow those of the fork, and so begin at 3.
+    /// Forks a stub from the process behind `parent`: the zygote's channel or another stub's.
     pub(crate) fn fork_from(
         shared: &Arc<Shared>,
         parent: &Mutex<Channel>,
         flags: i32,
-        before: &[Op],
-        fds: &[BorrowedFd<'_>],
     ) -> Result<Arc<Self>, Errno> {
         let memory: &Arc<ControlMemory> = &shared.control;
         let page = memory.page()?;
         let (ours, theirs) = pair()?;
         pass_identity(&ours, true)?;
-        let mut ops = before.to_vec();
-        ops.push(fork_op(flags));
-        let mut all_fds = vec![memory.descriptor(), theirs.as_fd()];
-        all_fds.extend_from_slice(fds);
-        parent.lock().fork(&ops, &all_fds, &page).map_err(|(_, e)| e)?;
+        let fds = [memory.descriptor(), theirs.as_fd()];
+        parent.lock().run(&[fork_op(flags, page.offset())], &fds).map_err(|(_, e)| e)?;
         drop(theirs);
         let who = hello(&ours)?;
         pass_identity(&ours, false)?;
@@ -58,7 +52,7 @@ impl Stub {
 
     /// A copy of this one.
     pub(crate) fn fork(&self) -> Result<Arc<Self>, Errno> {
-        let child = Self::fork_from(&self.shared, &self.channel, filter::FORK_FLAGS, &[], &[]);
+        let child = Self::fork_from(&self.shared, &self.channel, filter::FORK_FLAGS);
         child.map_err(|e| self.failed(e))
     }
 

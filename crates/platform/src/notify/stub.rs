@@ -17,7 +17,6 @@ global_asm!(
     op_atomic = const l::OP_ATOMIC,
     attempts = const l::ATOMIC_ATTEMPTS,
     atomic_result = const l::ATOMIC_RESULT - l::SCRATCH,
-    kind_fork = const l::KIND_FORK,
     kind_thread = const l::KIND_THREAD,
     reply_shift = const l::REPLY_STRIDE.trailing_zeros(),
     stop_call = const l::STOP_CALL,

@@ -60,24 +60,34 @@ stockade_stub_helper:
     mov r10, [rbx + 32]
     mov r8, [rbx + 40]
     mov r9, [rbx + 48]
+    mov rcx, [rbx + 56]
+    test rcx, rcx
+    jnz 36f
     cmp rax, {op_atomic}
     je 40f
     syscall
     cmp rax, -4095
     jae 45f
-    mov rcx, [rbx + 56]
-    test rcx, rcx
-    jz 35f
-    test rax, rax
-    jnz 34f
-    cmp rcx, {kind_fork}
-    je 70f
-    jmp 80f
-34: cmp rcx, {kind_thread}
-    je 60f
 35: add rbx, {op_size}
     inc r13d
     jmp 30b
+
+36: # A new process or thread. From here on the child reads nothing of the batch: its parent may have answered, and been
+    # given the next one, before the child first runs.
+    cmp rcx, {kind_thread}
+    je 37f
+    syscall
+    cmp rax, -4095
+    jae 45f
+    test rax, rax
+    jz 70f
+    jmp 35b
+37: syscall
+    cmp rax, -4095
+    jae 45f
+    test rax, rax
+    jz 80f
+    jmp 60f
 
 40: # An atomic update: rdi address; esi, edx, r10d what to and, xor and add; or, if r9d is set, r8d to compare with and
     # edx to store. The old value goes to the scratch page. A fault comes back by way of the signal handler.
@@ -146,12 +156,11 @@ stockade_stub_helper:
     syscall
     jmp 20b
 
-70: # A new process: descriptor 1 is the control memory, 2 its socket; the header says where its page is.
+70: # A new process: descriptor 1 is the control memory, 2 its socket; r9 still says where its page is.
     mov rdi, r14
     mov esi, 4096
     mov edx, 1                      # PROT_READ
     mov r10d, 0x11                  # MAP_SHARED | MAP_FIXED
-    mov r9, [r14 + 8]
     mov r8d, 1
     mov eax, {nr_mmap}
     syscall

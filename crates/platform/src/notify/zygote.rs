@@ -279,9 +279,10 @@ fn clear_memory(
     Ok((reserved, image))
 }
 
-/// The operation by which the zygote makes a stub.
-pub(crate) fn fork_op(flags: i32) -> Op {
-    Op { nr: libc::SYS_clone as u64, args: [flags as u64, 0, 0, 0, 0, 0], kind: l::KIND_FORK }
+/// The operation by which the zygote or a stub makes a stub whose control page is at this offset. That goes into a
+/// register which clone(2) does not look at: the child must not read its parent's page.
+pub(crate) fn fork_op(flags: i32, page: u64) -> Op {
+    Op { nr: libc::SYS_clone as u64, args: [flags as u64, 0, 0, 0, 0, page], kind: l::KIND_FORK }
 }
 
 /// The operation by which a stub makes a guest thread whose stack pointer is `frame`.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use stockade_platform::{Event, Platform, StopCause};
+use stockade_platform::{Event, Platform, Prot, StopCause};
 
-use crate::common::{CODE, DATA, platform, space, start_at, syscall, thread};
+use crate::common::{CODE, DATA, anonymous, platform, space, start_at, syscall, thread};
 
 crate::guest!(add, "2: mov eax, 39", "syscall", "lock add [0x500000], eax", "jmp 2b");
 
@@ -105,4 +105,31 @@ fn forks_while_threads_run() {
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     serving.join().unwrap();
+}
+
+/// A child must not take what its parent was told to do next for its own.
+#[test]
+fn spaces_made_at_once_stay_apart() {
+    let platform = Arc::new(platform());
+    let first = space(&*platform, add::code());
+    let joins: Vec<_> = (0..8u8)
+        .map(|who| {
+            let (platform, first) = (Arc::clone(&platform), Arc::clone(&first));
+            std::thread::spawn(move || {
+                for round in 0..100u8 {
+                    let fresh =
+                        if round % 4 == 0 { first.fork() } else { platform.new_address_space() }.unwrap();
+                    let place = 0x70_0000 + u64::from(who) * 0x1_0000;
+                    fresh.apply(&[anonymous(place..place + 0x1000, Prot::READ | Prot::WRITE)]).unwrap();
+                    assert_eq!(fresh.write(place, &[who, round]), Ok(2));
+                    let mut back = [0; 2];
+                    assert_eq!(fresh.read(place, &mut back), Ok(2));
+                    assert_eq!(back, [who, round]);
+                }
+            })
+        })
+        .collect();
+    for join in joins {
+        join.join().unwrap();
+    }
 }
