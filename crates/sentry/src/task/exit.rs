@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use stockade_abi::signal::*;
 use stockade_abi::time::USER_HZ;
 
-use super::group::CpuTime;
+use super::group::{CpuTime, StopState};
 use super::thread::{Task, work};
-use super::tree::{Tree, Zombie};
-use crate::mm::UserMemory;
+use super::tree::{Group, Tree, Zombie};
+use crate::mm::{MemoryManager, UserMemory};
 use crate::signal::Disposition;
 use crate::wait::Readiness;
 
@@ -27,38 +27,37 @@ impl Task {
     /// Makes the whole process end with a status (wait(2)'s encoding); the first to say so decides.
     pub fn exit_group(&self, status: i32) {
         let tree = self.kernel.tree.lock();
-        let mut signals = self.tg.signals.lock();
-        if signals.group_exit.is_some() {
-            return;
-        }
-        signals.group_exit = Some(status);
-        signals.stop = super::group::StopState::Running;
-        drop(signals);
         if let Ok(group) = tree.group(self.tg.tgid) {
-            for thread in &group.threads {
-                thread.clear_work(work::STOP);
-                thread.add_work(work::EXIT);
-            }
+            group.begin_exit(status);
         }
+    }
+
+    /// Whether no other task is left in its process.
+    pub(super) fn is_last(&self) -> bool {
+        self.kernel.tree.lock().group(self.tg.tgid).is_ok_and(|g| g.threads.len() <= 1)
+    }
+
+    /// What the end of a task leaves in its memory: robust futexes, and the word of set_tid_address(2). Others can see
+    /// it, so the memory must still be there.
+    pub(super) fn leave_memory(&self, mm: &MemoryManager) {
+        crate::futex::exit_robust_list(self, mm);
+        let clear = self.clear_child_tid.swap(0, Ordering::AcqRel);
+        let together = self.tg.signals.lock().exit_together;
+        if clear != 0 && (together || !mm.is_private() || !self.is_last()) {
+            // Faults are the guest's own business.
+            let _ = mm.write(clear, &0u32.to_ne_bytes());
+            let _ = self.kernel.futexes.wake(mm, clear, 1, u32::MAX, false);
+        }
+        self.tg.note_rss(mm.space().resident_size());
     }
 
     /// The end of this task; called by its own thread, which serves no guest any more. `status` is its own; that of the
     /// process goes before.
     pub fn finish(self: &Arc<Self>, status: i32) {
         self.exiting.store(true, Ordering::Release);
-        if let Some(mm) = self.mm() {
-            crate::futex::exit_robust_list(self, &mm);
-            let clear = self.clear_child_tid.swap(0, Ordering::AcqRel);
-            if clear != 0 && Arc::strong_count(&mm) > 2 {
-                // Faults are the guest's own business.
-                let _ = mm.write(clear, &0u32.to_ne_bytes());
-                let _ = self.kernel.futexes.wake(&mm, clear, 1, u32::MAX, false);
-            }
-            self.tg.note_rss(mm.space().resident_size());
-        }
         let mm = self.set_mm(None);
         if let Some(mm) = &mm
-            && self.kernel.tree.lock().group(self.tg.tgid).is_ok_and(|g| g.threads.len() <= 1)
+            && self.is_last()
         {
             mm.release();
         }
@@ -118,6 +117,24 @@ impl Task {
     }
 }
 
+impl Group {
+    /// Begins the end of the whole process, unless it has begun: `status` (wait(2)'s encoding) is the process's.
+    pub(super) fn begin_exit(&self, status: i32) {
+        let mut signals = self.tg.signals.lock();
+        if signals.group_exit.is_some() {
+            return;
+        }
+        signals.group_exit = Some(status);
+        signals.exit_together = self.threads.len() > 1;
+        signals.stop = StopState::Running;
+        drop(signals);
+        for thread in &self.threads {
+            thread.clear_work(work::STOP);
+            thread.add_work(work::EXIT);
+        }
+    }
+}
+
 impl Tree {
     /// Takes a task out; true if it was the last of its process.
     fn remove_task(&mut self, task: &Arc<Task>) -> bool {
@@ -131,11 +148,11 @@ impl Tree {
         }
         // A group stop must not wait for it, and a thread that waits for the others to go wants to know.
         let mut signals = task.tg.signals.lock();
-        if let super::group::StopState::Stopping { signo, left } = signals.stop {
+        if let StopState::Stopping { signo, left } = signals.stop {
             signals.stop = if left <= 1 {
-                super::group::StopState::Stopped(signo)
+                StopState::Stopped(signo)
             } else {
-                super::group::StopState::Stopping { signo, left: left - 1 }
+                StopState::Stopping { signo, left: left - 1 }
             };
         }
         drop(signals);
@@ -219,9 +236,9 @@ impl Tree {
         candidates.push(group.pgid);
         candidates.dedup();
         for pgid in candidates {
-            let stopped = self.members(pgid).any(|g| {
-                g.tg.tgid != tgid && matches!(g.tg.signals.lock().stop, super::group::StopState::Stopped(_))
-            });
+            let stopped = self
+                .members(pgid)
+                .any(|g| g.tg.tgid != tgid && matches!(g.tg.signals.lock().stop, StopState::Stopped(_)));
             if stopped && self.is_orphaned(pgid, Some(tgid)) {
                 let _ = self.send_pgrp(pgid, &SigInfo::new(SIGHUP, si::SI_KERNEL));
                 let _ = self.send_pgrp(pgid, &SigInfo::new(SIGCONT, si::SI_KERNEL));

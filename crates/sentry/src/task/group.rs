@@ -37,6 +37,8 @@ pub struct GroupSignals {
     pub stop: StopState,
     /// Set once: the status the whole group ends with (wait(2)'s encoding).
     pub group_exit: Option<i32>,
+    /// Whether the group had several threads then.
+    pub exit_together: bool,
 }
 
 /// CPU time used.

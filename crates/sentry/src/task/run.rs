@@ -105,10 +105,12 @@ impl Ctx {
 
     /// Ends what holds the guest thread.
     fn leave(&mut self) {
+        self.task.leave_memory(&self.mm);
         if self.dead {
             return;
         }
-        if self.task.tg.is_exiting() && self.mm.is_private() {
+        // The last one saves itself the farewell; before, others of the process may have words to leave in its memory.
+        if self.mm.is_private() && self.task.is_last() {
             self.mm.space().kill();
             return;
         }

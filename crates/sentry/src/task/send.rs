@@ -47,13 +47,8 @@ impl Tree {
             return Ok(());
         }
         if signo == SIGKILL {
-            signals.group_exit = Some(SIGKILL);
-            signals.stop = StopState::Running;
             drop(signals);
-            for thread in &group.threads {
-                thread.clear_work(work::STOP);
-                thread.add_work(work::EXIT);
-            }
+            group.begin_exit(SIGKILL);
             return Ok(());
         }
         let first = to.unwrap_or(&group.threads[0]);
