@@ -8,7 +8,7 @@ use stockade_abi::Errno;
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::fs::dev;
 use stockade_sentry::fs::host::HostFs;
-use stockade_sentry::fs::overlay;
+use stockade_sentry::fs::overlay::{self, Whiteouts};
 use stockade_sentry::fs::tmpfs::TmpFs;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
@@ -46,11 +46,11 @@ fn root(
         OverlayConfig::Memory => {
             let mode = lower.inode.attrs()?.mode & 0o7777;
             let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), mode);
-            (overlay::mount(&upper, &lower)?, MountFlags::empty())
+            (overlay::mount(&upper, &lower, Whiteouts::Devices)?, MountFlags::empty())
         }
         OverlayConfig::Dir(_) => {
             let upper = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, true)?;
-            (overlay::mount(&upper, &lower)?, MountFlags::empty())
+            (overlay::mount(&upper, &lower, Whiteouts::Names)?, MountFlags::empty())
         }
     };
     Ok(MountNamespace::new(Mount::new(root, flags)))

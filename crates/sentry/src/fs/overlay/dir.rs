@@ -7,8 +7,7 @@ use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
-use super::OPAQUE;
-use super::inode::{OverlayInode, is_whiteout};
+use super::inode::OverlayInode;
 use crate::io::Sink;
 use crate::vfs::{DirEntry, File, FileOps, FileType, Inode, Seek, anon};
 
@@ -49,14 +48,19 @@ pub(super) fn merged(dir: &OverlayInode) -> Result<Vec<Entry>, Errno> {
     let (upper, lower) = (dir.upper(), dir.lower());
     let mut merged = Vec::new();
     let mut seen = BTreeSet::new();
+    let marks = dir.fs.whiteouts;
     let mut opaque = false;
     if let Some(upper) = &upper {
-        opaque = upper.get_xattr(OPAQUE).is_ok();
+        opaque = marks.is_opaque(upper);
         for entry in entries_of(upper)? {
-            seen.insert(entry.name.clone());
-            if entry.file_type == FileType::CharDevice && is_whiteout(&upper.lookup(&entry.name)?) {
+            if let Some(hidden) = marks.hidden_by(upper, &entry.name, entry.file_type)? {
+                seen.insert(hidden);
                 continue;
             }
+            if marks.is_reserved(&entry.name) {
+                continue;
+            }
+            seen.insert(entry.name.clone());
             // The number that stat(2) gives: only a copied-up or merged entry differs, and needs a look.
             let ino = dir.lookup(&entry.name).and_then(|i| i.attrs()).map_or(entry.ino, |a| a.ino);
             merged.push(Entry { ino, ..entry });

@@ -9,7 +9,8 @@ use stockade_abi::general as c;
 
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
-use super::{OPAQUE, ORIGIN, OverlayFs};
+use super::whiteout::Entry;
+use super::{ORIGIN, OverlayFs};
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
 
 /// Where an inode is now.
@@ -33,10 +34,6 @@ pub struct OverlayInode {
 
 /// Inode numbers of the upper file system are moved out of the lower one's way.
 const UPPER_INO: u64 = 1 << 48;
-
-pub(super) fn is_whiteout(inode: &Arc<dyn Inode>) -> bool {
-    inode.file_type() == FileType::CharDevice && inode.attrs().is_ok_and(|a| a.rdev == 0)
-}
 
 impl OverlayInode {
     pub(super) fn make(
@@ -104,14 +101,10 @@ impl OverlayInode {
         }
     }
 
-    fn upper_entry(&self, name: &[u8]) -> Result<Option<Arc<dyn Inode>>, Errno> {
+    fn upper_entry(&self, name: &[u8]) -> Result<Entry, Errno> {
         match self.upper() {
-            Some(upper) => match upper.lookup(name) {
-                Ok(found) => Ok(Some(found)),
-                Err(Errno::ENOENT) => Ok(None),
-                Err(e) => Err(e),
-            },
-            None => Ok(None),
+            Some(upper) => self.fs.whiteouts.entry(&upper, name),
+            None => Ok(Entry::None),
         }
     }
 
@@ -129,34 +122,24 @@ impl OverlayInode {
         if self.lower_entry(name)?.is_none() {
             return Ok(());
         }
-        let node = NewNode { kind: NodeKind::CharDevice(0), mode: 0, uid: 0, gid: 0 };
-        self.upper_dir()?.create(name, &node).map(|_| ())
+        self.fs.whiteouts.cover(&self.upper_dir()?, name)
     }
 
-    /// Takes a whiteout away, so that something can have its name.
+    /// Takes a whiteout away, so that something can have its name; true if there was one.
     fn uncover(&self, name: &[u8]) -> Result<bool, Errno> {
-        match self.upper_entry(name)? {
-            Some(found) if is_whiteout(&found) => {
-                self.upper_dir()?.unlink(name, &found)?;
-                Ok(true)
-            }
-            _ => Ok(false),
+        match self.upper() {
+            Some(upper) => self.fs.whiteouts.uncover(&upper, name),
+            None => Ok(false),
         }
+    }
+
+    /// EPERM for names that are the overlay's own.
+    fn check_name(&self, name: &[u8]) -> Result<(), Errno> {
+        if self.fs.whiteouts.is_reserved(name) { Err(Errno::EPERM) } else { Ok(()) }
     }
 
     fn is_empty_dir(&self) -> Result<bool, Errno> {
         Ok(super::dir::merged(self)?.is_empty())
-    }
-
-    /// Whiteouts of an upper directory that is about to be removed.
-    fn clear_whiteouts(upper: &Arc<dyn Inode>) -> Result<(), Errno> {
-        for name in super::dir::names(upper)? {
-            let found = upper.lookup(&name)?;
-            if is_whiteout(&found) {
-                upper.unlink(&name, &found)?;
-            }
-        }
-        Ok(())
     }
 
     fn overlay<'a>(&self, inode: &'a Arc<dyn Inode>) -> Result<&'a OverlayInode, Errno> {
@@ -194,13 +177,17 @@ impl Inode for OverlayInode {
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        let upper = self.upper_entry(name)?;
-        if upper.as_ref().is_some_and(is_whiteout) {
+        if self.fs.whiteouts.is_reserved(name) {
             return Err(Errno::ENOENT);
         }
+        let upper = match self.upper_entry(name)? {
+            Entry::Hidden => return Err(Errno::ENOENT),
+            Entry::None => None,
+            Entry::Here(upper) => Some(upper),
+        };
         let wants_lower = match &upper {
             None => true,
-            Some(upper) => upper.is_dir() && upper.get_xattr(OPAQUE).is_err(),
+            Some(upper) => upper.is_dir() && !self.fs.whiteouts.is_opaque(upper),
         };
         let mut lower = if wants_lower { self.lower_entry(name)? } else { None };
         if upper.is_some() {
@@ -223,11 +210,12 @@ impl Inode for OverlayInode {
     }
 
     fn create(&self, name: &[u8], node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
+        self.check_name(name)?;
         let upper_dir = self.upper_dir()?;
         let covered = self.uncover(name)? || self.lower_entry(name)?.is_some();
         let made = upper_dir.create(name, node)?;
         if covered && node.kind == NodeKind::Directory {
-            made.set_xattr(OPAQUE, b"y", 0)?;
+            self.fs.whiteouts.make_opaque(&made)?;
         }
         Ok(self.child(name, Some(made), None)?)
     }
@@ -238,6 +226,7 @@ impl Inode for OverlayInode {
     }
 
     fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
+        self.check_name(name)?;
         let target = self.overlay(target)?.copy_up(true)?;
         let upper_dir = self.upper_dir()?;
         self.uncover(name)?;
@@ -246,7 +235,7 @@ impl Inode for OverlayInode {
 
     fn unlink(&self, name: &[u8], child: &Arc<dyn Inode>) -> Result<(), Errno> {
         let child = self.overlay(child)?;
-        if self.upper_entry(name)?.is_some()
+        if matches!(self.upper_entry(name)?, Entry::Here(_))
             && let Some(upper) = child.upper()
         {
             self.upper_dir()?.unlink(name, &upper)?;
@@ -260,7 +249,7 @@ impl Inode for OverlayInode {
             return Err(Errno::ENOTEMPTY);
         }
         if let Some(upper) = child.upper() {
-            Self::clear_whiteouts(&upper)?;
+            self.fs.whiteouts.clear(&upper)?;
             self.upper_dir()?.rmdir(name, &upper)?;
         }
         self.cover(name)
@@ -273,6 +262,7 @@ impl Inode for OverlayInode {
         new_name: &[u8],
         flags: u32,
     ) -> Result<(), Errno> {
+        self.check_name(new_name)?;
         let to = self.overlay(new_dir)?;
         let moved = self.lookup(name)?;
         let moved = self.overlay(&moved)?;
@@ -298,7 +288,7 @@ impl Inode for OverlayInode {
                     return Err(Errno::ENOTEMPTY);
                 }
                 if let Some(upper) = replaced.upper() {
-                    Self::clear_whiteouts(&upper)?;
+                    self.fs.whiteouts.clear(&upper)?;
                 }
             }
         }
@@ -309,7 +299,7 @@ impl Inode for OverlayInode {
         }
         from_upper.rename(name, &to_upper, new_name, flags & !c::RENAME_WHITEOUT)?;
         if moved.file_type == FileType::Directory && below {
-            to_upper.lookup(new_name)?.set_xattr(OPAQUE, b"y", 0)?;
+            self.fs.whiteouts.make_opaque(&to_upper.lookup(new_name)?)?;
         }
         if flags & c::RENAME_EXCHANGE == 0 {
             self.cover(name)?;

@@ -18,6 +18,10 @@ fn at<'a>(root: &Path, creds: &'a Credentials) -> Request<'a> {
 
 impl Both {
     fn new() -> Self {
+        Self::marked(Whiteouts::Devices)
+    }
+
+    fn marked(whiteouts: Whiteouts) -> Self {
         let creds = Credentials::root();
         let (_, lower) = TmpFs::mount(Budget::new(1 << 30), 0o755);
         let lower = Path::of_mount(&Mount::new(lower, MountFlags::empty()));
@@ -28,7 +32,7 @@ impl Both {
             file.write(&mut BufSource::new(b"below")).unwrap();
         }
         let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755);
-        let root = mount(&upper, &lower.dentry).unwrap();
+        let root = mount(&upper, &lower.dentry, whiteouts).unwrap();
         let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));
         Self { creds, lower, root }
     }
@@ -76,7 +80,12 @@ fn writes_copy_up_and_leave_the_lower_file_alone() {
 
 #[test]
 fn removed_names_stay_removed_and_can_come_back() {
-    let both = Both::new();
+    for whiteouts in [Whiteouts::Devices, Whiteouts::Names] {
+        removed_and_back(&Both::marked(whiteouts));
+    }
+}
+
+fn removed_and_back(both: &Both) {
     both.top().remove(b"/dir/a", false).unwrap();
     assert_eq!(both.read(&both.root, b"/dir/a"), Err(Errno::ENOENT));
     assert_eq!(both.names(b"/dir"), ["b"]);
@@ -99,4 +108,28 @@ fn renames_move_copies() {
     both.top().make(b"/new", NodeKind::Directory, 0o755).unwrap();
     both.top().rename(b"/new", &both.top(), b"/newer", 0).unwrap();
     assert_eq!(both.names(b"/"), ["dir", "newer"]);
+}
+
+#[test]
+fn names_that_mean_something_are_not_the_guests() {
+    let both = Both::marked(Whiteouts::Names);
+    both.top().remove(b"/dir/a", false).unwrap();
+    assert_eq!(both.read(&both.root, b"/dir/.wh.a"), Err(Errno::ENOENT));
+    assert_eq!(both.top().make(b"/.wh.file", NodeKind::Regular, 0o644).err(), Some(Errno::EPERM));
+    assert_eq!(both.top().rename(b"/file", &both.top(), b"/.wh.dir", 0), Err(Errno::EPERM));
+    let plain = Both::new();
+    plain.top().make(b"/.wh.file", NodeKind::Regular, 0o644).unwrap();
+    assert_eq!(plain.read(&plain.root, b"/.wh.file").unwrap(), b"");
+}
+
+#[test]
+fn renamed_names_leave_whiteouts_of_either_kind() {
+    for whiteouts in [Whiteouts::Devices, Whiteouts::Names] {
+        let both = Both::marked(whiteouts);
+        both.top().rename(b"/file", &both.top(), b"/moved", 0).unwrap();
+        assert_eq!(both.names(b"/"), ["dir", "moved"]);
+        both.top().rename(b"/moved", &both.top(), b"/file", 0).unwrap();
+        assert_eq!(both.names(b"/"), ["dir", "file"]);
+        assert_eq!(both.read(&both.root, b"/file").unwrap(), b"below");
+    }
 }
