@@ -178,6 +178,25 @@ impl Dentry {
         self.lock().lookup(name)
     }
 
+    /// Has everything from here on get ready to be moved. By way of dentries, so that the inodes which are in use are the
+    /// ones that learn of it.
+    ///
+    /// # Errors
+    /// What [`Inode::prepare_move`] fails with; what has been copied until then stays so.
+    pub fn prepare_move(self: &Arc<Self>) -> Result<(), Errno> {
+        let (mut ahead, mut directories) = (vec![Arc::clone(self)], Vec::new());
+        while let Some(dentry) = ahead.pop() {
+            let entries = dentry.inode.prepare_move()?;
+            for name in &entries {
+                ahead.push(dentry.lookup(name)?);
+            }
+            if dentry.inode.is_dir() {
+                directories.push(dentry);
+            }
+        }
+        directories.iter().try_for_each(|d| d.inode.ready_to_move())
+    }
+
     /// Makes the directory stand still.
     pub fn lock(self: &Arc<Self>) -> LockedDir<'_> {
         LockedDir { dir: self, children: self.children.lock() }

@@ -106,6 +106,23 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EPERM)
     }
 
+    /// Gets ready to be moved: what of it lies in a layer that stays is copied. Names the entries of a directory that have
+    /// to get ready too; [`Inode::ready_to_move`] is called once they all are.
+    ///
+    /// # Errors
+    /// ENOSPC, EIO, EROFS.
+    fn prepare_move(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        Ok(Vec::new())
+    }
+
+    /// All entries are ready to be moved.
+    ///
+    /// # Errors
+    /// ENOSPC, EIO.
+    fn ready_to_move(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// A rename has moved this inode to `name` of `dir`; for those that remember where they are.
     fn moved_to(&self, _dir: &Arc<dyn Inode>, _name: &[u8]) {}
 

@@ -439,6 +439,10 @@ impl<'a> Request<'a> {
         if child.is_mount_point() || existing.as_ref().is_some_and(|e| e.is_mount_point()) {
             return Err(Errno::EBUSY);
         }
+        child.prepare_move()?;
+        if let Some(other) = existing.as_ref().filter(|_| exchange) {
+            other.prepare_move()?;
+        }
         from.dir.dentry.inode.rename(name, &into.dir.dentry.inode, new_name, flags)?;
         child.inode.moved_to(&into.dir.dentry.inode, new_name);
         if let Some(other) = existing.as_ref().filter(|_| exchange) {

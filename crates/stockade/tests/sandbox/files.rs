@@ -36,6 +36,20 @@ fn an_overlay_directory_keeps_the_changes() {
 }
 
 #[test]
+fn directories_of_the_host_can_be_renamed_in_an_overlay() {
+    let (root, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::create_dir_all(root.path().join("a/b")).unwrap();
+    write(root.path().join("a/b/file"), "file\n").unwrap();
+    let at = root.path().to_str().unwrap();
+    let text = "python3 -c 'import os; os.rename(\"a\", \"c\")'; ls; cat c/b/file";
+    assert_eq!(output(&mut script(&["--cwd", at], text)), "c\nfile\n");
+    let options = ["--cwd", at, "--overlay", upper.path().to_str().unwrap()];
+    assert_eq!(output(&mut script(&options, text)), "c\nfile\n");
+    assert_eq!(output(&mut script(&options, "ls; cat c/b/file")), "c\nfile\n");
+    assert!(root.path().join("a/b/file").exists());
+}
+
+#[test]
 fn no_overlay_means_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let options = ["--overlay", "none", "--cwd", dir.path().to_str().unwrap()];

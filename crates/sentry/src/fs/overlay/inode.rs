@@ -266,7 +266,7 @@ impl Inode for OverlayInode {
         let to = self.overlay(new_dir)?;
         let moved = self.lookup(name)?;
         let moved = self.overlay(&moved)?;
-        // A directory that is partly below cannot move without its contents: as overlayfs without redirects says it.
+        // The caller has copied up what is below of a directory; this one has come since.
         if moved.file_type == FileType::Directory && moved.lower().is_some() {
             return Err(Errno::EXDEV);
         }
@@ -304,6 +304,26 @@ impl Inode for OverlayInode {
         if flags & c::RENAME_EXCHANGE == 0 {
             self.cover(name)?;
         }
+        Ok(())
+    }
+
+    fn prepare_move(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        if self.lower().is_none() {
+            return Ok(Vec::new());
+        }
+        self.copy_up(true)?;
+        if self.file_type != FileType::Directory {
+            return Ok(Vec::new());
+        }
+        Ok(super::dir::merged(self)?.into_iter().map(|e| e.name).collect())
+    }
+
+    fn ready_to_move(&self) -> Result<(), Errno> {
+        if self.lower().is_none() {
+            return Ok(());
+        }
+        self.fs.whiteouts.make_opaque(&self.upper_dir()?)?;
+        self.layers.write().lower = None;
         Ok(())
     }
 

@@ -104,7 +104,6 @@ fn renames_move_copies() {
     both.top().rename(b"/file", &both.top(), b"/dir/a", 0).unwrap();
     assert_eq!(both.names(b"/"), ["dir"]);
     assert_eq!(both.read(&both.root, b"/dir/a").unwrap(), b"below");
-    assert_eq!(both.top().rename(b"/dir", &both.top(), b"/other", 0), Err(Errno::EXDEV));
     both.top().make(b"/new", NodeKind::Directory, 0o755).unwrap();
     both.top().rename(b"/new", &both.top(), b"/newer", 0).unwrap();
     assert_eq!(both.names(b"/"), ["dir", "newer"]);
@@ -131,5 +130,31 @@ fn renamed_names_leave_whiteouts_of_either_kind() {
         both.top().rename(b"/moved", &both.top(), b"/file", 0).unwrap();
         assert_eq!(both.names(b"/"), ["dir", "file"]);
         assert_eq!(both.read(&both.root, b"/file").unwrap(), b"below");
+    }
+}
+
+#[test]
+fn directories_take_along_what_is_below() {
+    for whiteouts in [Whiteouts::Devices, Whiteouts::Names] {
+        let both = Both::marked(whiteouts);
+        let below = at(&both.lower, &both.creds);
+        below.make(b"/dir/deep", NodeKind::Directory, 0o755).unwrap();
+        below.make(b"/dir/deep/x", NodeKind::Regular, 0o644).unwrap();
+        both.top().remove(b"/dir/b", false).unwrap();
+        let open = both.top().open(b"/dir/a", 0, 0, LookupFlags::empty()).unwrap();
+        both.top().rename(b"/dir", &both.top(), b"/other", 0).unwrap();
+        assert_eq!(both.names(b"/"), ["file", "other"]);
+        assert_eq!(both.names(b"/other"), ["a", "deep"]);
+        assert_eq!(both.names(b"/other/deep"), ["x"]);
+        // The name that was opened before is the same file as the one that is found now.
+        let writer = both.top().open(b"/other/a", 2, 0, LookupFlags::empty()).unwrap();
+        writer.write(&mut BufSource::new(b"moved")).unwrap();
+        let mut buf = [0; 5];
+        open.read_at(&mut BufSink::new(&mut buf), 0).unwrap();
+        assert_eq!(&buf, b"moved");
+        // What replaces it is empty.
+        both.top().make(b"/dir", NodeKind::Directory, 0o755).unwrap();
+        assert!(both.names(b"/dir").is_empty());
+        assert_eq!(both.read(&both.lower, b"/dir/a").unwrap(), b"below");
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use stockade_abi::Errno;
-use stockade_abi::general as c;
 
 use crate::vfs::{FileType, Inode, NewNode, NodeKind};
 
@@ -41,6 +40,13 @@ fn find(dir: &Arc<dyn Inode>, name: &[u8]) -> Result<Option<Arc<dyn Inode>>, Err
     match dir.lookup(name) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::ENOENT | Errno::ENAMETOOLONG) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn mark(dir: &Arc<dyn Inode>, name: &[u8], kind: NodeKind) -> Result<(), Errno> {
+    match dir.create(name, &NewNode { kind, mode: 0, uid: 0, gid: 0 }) {
+        Ok(_) | Err(Errno::EEXIST) => Ok(()),
         Err(e) => Err(e),
     }
 }
@@ -96,10 +102,7 @@ impl Whiteouts {
             Self::Devices => (name.to_vec(), NodeKind::CharDevice(0)),
             Self::Names => (mark_of(name), NodeKind::Regular),
         };
-        match dir.create(&name, &NewNode { kind, mode: 0, uid: 0, gid: 0 }) {
-            Ok(_) | Err(Errno::EEXIST) => Ok(()),
-            Err(e) => Err(e),
-        }
+        mark(dir, &name, kind)
     }
 
     /// Takes a whiteout away; true if there was one.
@@ -137,10 +140,7 @@ impl Whiteouts {
     pub(super) fn make_opaque(self, dir: &Arc<dyn Inode>) -> Result<(), Errno> {
         match self {
             Self::Devices => dir.set_xattr(OPAQUE, b"y", 0),
-            Self::Names => {
-                let node = NewNode { kind: NodeKind::Regular, mode: c::S_IRUSR, uid: 0, gid: 0 };
-                dir.create(OPAQUE_NAME, &node).map(drop)
-            }
+            Self::Names => mark(dir, OPAQUE_NAME, NodeKind::Regular),
         }
     }
 }
