@@ -5,6 +5,7 @@ mod fd;
 mod futex;
 mod ids;
 mod memory;
+mod mount;
 mod names;
 mod open;
 mod poll;

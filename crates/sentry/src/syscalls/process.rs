@@ -470,7 +470,7 @@ pub(super) fn unshare(ctx: &mut Ctx, a: &Args) -> SysResult {
     let flags = a.u32(0);
     let simple =
         c::CLONE_FILES | c::CLONE_FS | c::CLONE_SYSVSEM | c::CLONE_THREAD | c::CLONE_SIGHAND | c::CLONE_VM;
-    let namespaces = c::CLONE_NEWUTS | c::CLONE_NEWPID;
+    let namespaces = c::CLONE_NEWUTS | c::CLONE_NEWPID | c::CLONE_NEWNS;
     if flags & !(simple | namespaces) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -484,11 +484,14 @@ pub(super) fn unshare(ctx: &mut Ctx, a: &Args) -> SysResult {
     if flags & c::CLONE_FILES != 0 {
         super::fd::unshare_files(ctx);
     }
-    if flags & c::CLONE_FS != 0 {
+    if flags & (c::CLONE_FS | c::CLONE_NEWNS) != 0 {
         let copy = ctx.task.fs().copy();
         *ctx.task.fs.write() = copy;
     }
     let mut ns = ctx.task.ns.write();
+    if flags & c::CLONE_NEWNS != 0 {
+        ns.mount = ctx.task.fs().enter_copy_of(&ns.mount)?;
+    }
     if flags & c::CLONE_NEWUTS != 0 {
         let (host, domain) = ns.uts.names.read().clone();
         ns.uts = crate::task::UtsNamespace::new(&host, &domain);

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, memory, names, open, poll, process, rw, sched, signal, stat, system,
-    time, xattr,
+    Handler, events, fd, futex, ids, memory, mount, names, open, poll, process, rw, sched, signal, stat,
+    system, time, xattr,
 };
 
 /// What an argument is, for strace.
@@ -127,7 +127,7 @@ pub static TABLE: &[Syscall] = &[
     full(35, "nanosleep", &[Ptr, Ptr], time::nanosleep),
     full(39, "getpid", &[], process::getpid),
     full(40, "sendfile", &[Fd, Fd, Ptr, Size], rw::sendfile),
-    partial(56, "clone", &[Hex, Ptr, Ptr, Ptr, Ptr], process::clone, "no user, mount, network, ipc namespaces"),
+    partial(56, "clone", &[Hex, Ptr, Ptr, Ptr, Ptr], process::clone, "no user, network, ipc namespaces"),
     full(57, "fork", &[], process::fork),
     full(58, "vfork", &[], process::vfork),
     full(59, "execve", &[Path, Argv, Ptr], process::execve),
@@ -213,7 +213,7 @@ pub static TABLE: &[Syscall] = &[
     partial(151, "mlockall", &[Hex], memory::mlockall, "counted, not pinned"),
     full(152, "munlockall", &[], memory::munlockall),
     partial(153, "vhangup", &[], system::not_permitted, "refused"),
-    partial(155, "pivot_root", &[Path, Path], system::not_permitted, "refused"),
+    full(155, "pivot_root", &[Path, Path], mount::pivot_root),
     partial(157, "prctl", &[Int, Hex, Hex, Hex, Hex], process::prctl, "common options"),
     full(158, "arch_prctl", &[Hex, Ptr], process::arch_prctl),
     full(160, "setrlimit", &[Int, Ptr], sched::setrlimit),
@@ -221,8 +221,8 @@ pub static TABLE: &[Syscall] = &[
     full(162, "sync", &[], fd::sync),
     partial(163, "acct", &[Path], system::not_permitted, "refused"),
     partial(164, "settimeofday", &[Ptr, Ptr], time::settimeofday, "refused"),
-    partial(165, "mount", &[Path, Path, Path, Hex, Ptr], system::not_permitted, "refused"),
-    partial(166, "umount2", &[Path, Hex], system::not_permitted, "refused"),
+    partial(165, "mount", &[Path, Path, Path, Hex, Ptr], mount::mount, "tmpfs and ramfs; private mounts only"),
+    full(166, "umount2", &[Path, Hex], mount::umount2),
     partial(167, "swapon", &[Path, Hex], system::not_permitted, "refused"),
     partial(168, "swapoff", &[Path], system::not_permitted, "refused"),
     partial(169, "reboot", &[Hex, Hex, Hex, Ptr], system::not_permitted, "refused"),
@@ -282,7 +282,7 @@ pub static TABLE: &[Syscall] = &[
     full(269, "faccessat", &[DirFd, Path, Hex], stat::faccessat),
     full(270, "pselect6", &[Int, Ptr, Ptr, Ptr, Ptr, Ptr], poll::pselect6),
     full(271, "ppoll", &[Ptr, Uint, Ptr, Ptr, Size], poll::ppoll),
-    partial(272, "unshare", &[Hex], process::unshare, "no user, mount, network, ipc namespaces"),
+    partial(272, "unshare", &[Hex], process::unshare, "no user, network, ipc namespaces"),
     full(273, "set_robust_list", &[Ptr, Size], futex::set_robust_list),
     full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
     full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
@@ -319,7 +319,7 @@ pub static TABLE: &[Syscall] = &[
     full(332, "statx", &[DirFd, Path, Hex, Hex, Ptr], stat::statx),
     full(424, "pidfd_send_signal", &[Fd, Signal, Ptr, Hex], signal::pidfd_send_signal),
     partial(434, "pidfd_open", &[Int, Hex], process::pidfd_open, "no thread descriptors"),
-    partial(435, "clone3", &[Ptr, Size], process::clone3, "no user, mount, network, ipc namespaces"),
+    partial(435, "clone3", &[Ptr, Size], process::clone3, "no user, network, ipc namespaces"),
     full(436, "close_range", &[Uint, Uint, Hex], fd::close_range),
     full(437, "openat2", &[DirFd, Path, Ptr, Size], open::openat2),
     full(439, "faccessat2", &[DirFd, Path, Hex, Hex], stat::faccessat2),

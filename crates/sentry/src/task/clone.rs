@@ -69,7 +69,7 @@ impl CloneArgs {
         if self.has(namespaces) && !task.creds().has_cap(c::CAP_SYS_ADMIN) {
             return Err(Errno::EPERM);
         }
-        if self.has(c::CLONE_NEWNS | c::CLONE_NEWIPC | c::CLONE_NEWNET | c::CLONE_NEWCGROUP) {
+        if self.has(c::CLONE_NEWIPC | c::CLONE_NEWNET | c::CLONE_NEWCGROUP) {
             return Err(Errno::EINVAL);
         }
         if self.has(c::CLONE_PARENT) && task.kernel.init_tgid() == task.tg.tgid {
@@ -150,6 +150,9 @@ fn build(
     ns.pid_for_children = Arc::clone(&pidns);
     let mm = if args.has(c::CLONE_VM) { Arc::clone(&ctx.mm) } else { Arc::new(ctx.mm.fork()?) };
     let fs = if args.has(c::CLONE_FS) { task.fs() } else { task.fs().copy() };
+    if args.has(c::CLONE_NEWNS) {
+        ns.mount = fs.enter_copy_of(&ns.mount)?;
+    }
     let files = if args.has(c::CLONE_FILES) { Arc::clone(&ctx.files) } else { Arc::new(ctx.files.copy()) };
     if !args.set_tid.is_empty() && !task.creds().has_cap(c::CAP_SYS_ADMIN) && !task.creds().has_cap(40) {
         return Err(Errno::EPERM);

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RwLock;
 
+use stockade_abi::Errno;
+
 use super::mount::Path;
+use super::namespace::MountNamespace;
 
 /// Root, working directory and umask of a task, shared by CLONE_FS.
 pub struct FsContext {
@@ -56,6 +59,19 @@ impl FsContext {
     /// umask(2): returns the old one.
     pub fn set_umask(&self, umask: u32) -> u32 {
         self.umask.swap(umask & 0o777, Ordering::Relaxed)
+    }
+
+    /// Goes to the same places in a copy of a mount namespace (CLONE_NEWNS), which nobody else shares it for.
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn enter_copy_of(&self, namespace: &MountNamespace) -> Result<Arc<MountNamespace>, Errno> {
+        let mut places = [self.root(), self.cwd()];
+        let copy = namespace.copy(&mut places)?;
+        let [root, cwd] = places;
+        self.set_root(root);
+        self.set_cwd(cwd);
+        Ok(copy)
     }
 
     /// A copy for clone(2) without CLONE_FS.

@@ -1,6 +1,6 @@
 //! Mounts, and paths through them.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
@@ -9,7 +9,7 @@ use stockade_abi::Errno;
 use super::dentry::Dentry;
 
 bitflags::bitflags! {
-    /// Per-mount options (mount(2)).
+    /// Per-mount options, with the values that mount(2) gives them.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct MountFlags: u32 {
         /// MS_RDONLY
@@ -20,6 +20,14 @@ bitflags::bitflags! {
         const NODEV = 4;
         /// MS_NOEXEC
         const NOEXEC = 8;
+        /// MS_NOATIME
+        const NOATIME = 0x400;
+        /// MS_NODIRATIME
+        const NODIRATIME = 0x800;
+        /// MS_RELATIME
+        const RELATIME = 0x20_0000;
+        /// It was mounted read-only by the sandbox's owner, and guests cannot change that.
+        const LOCK_RDONLY = 1 << 31;
     }
 }
 
@@ -43,6 +51,7 @@ pub struct Mount {
     id: u64,
     root: Arc<Dentry>,
     flags: AtomicU32,
+    expired: AtomicBool,
     parent: RwLock<Option<(Weak<Mount>, Arc<Dentry>)>>,
     children: RwLock<Vec<Arc<Mount>>>,
 }
@@ -56,6 +65,7 @@ impl Mount {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             root,
             flags: AtomicU32::new(flags.bits()),
+            expired: AtomicBool::new(false),
             parent: RwLock::new(None),
             children: RwLock::default(),
         })
@@ -116,6 +126,18 @@ impl Mount {
         at.mount.children.write().push(Arc::clone(self));
     }
 
+    /// Marks it as expired (MNT_EXPIRE); false if it was.
+    #[must_use]
+    pub fn mark_expired(&self) -> bool {
+        !self.expired.swap(true, Ordering::Relaxed)
+    }
+
+    /// The same tree once more, or the part of it from a name on, attached nowhere.
+    #[must_use]
+    pub fn copy(&self, root: &Arc<Dentry>) -> Arc<Self> {
+        Self::new(Arc::clone(root), self.flags())
+    }
+
     /// Detaches it from its parent.
     ///
     /// # Errors
@@ -126,40 +148,6 @@ impl Mount {
         at.dentry.count_mount(-1);
         *self.parent.write() = None;
         Ok(())
-    }
-}
-
-/// The tree of mounts that a set of tasks sees (mount_namespaces(7)).
-pub struct MountNamespace {
-    root: RwLock<Arc<Mount>>,
-}
-
-impl MountNamespace {
-    /// A namespace with one mount.
-    #[must_use]
-    pub fn new(root: Arc<Mount>) -> Arc<Self> {
-        Arc::new(Self { root: RwLock::new(root) })
-    }
-
-    /// Its topmost path.
-    #[must_use]
-    pub fn root(&self) -> Path {
-        let mount = Arc::clone(&self.root.read());
-        let dentry = Arc::clone(mount.root());
-        Path { mount, dentry }.follow_mounts()
-    }
-
-    /// All mounts, parents first.
-    #[must_use]
-    pub fn mounts(&self) -> Vec<Arc<Mount>> {
-        let mut all = vec![Arc::clone(&self.root.read())];
-        let mut next = 0;
-        while let Some(mount) = all.get(next) {
-            let children = mount.children();
-            all.extend(children);
-            next += 1;
-        }
-        all
     }
 }
 

@@ -15,6 +15,9 @@ use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, Mou
 
 use crate::config::{OverlayConfig, SandboxConfig, VolumeConfig};
 
+/// Whoever is root inside cannot make it writable again.
+const READ_ONLY: MountFlags = MountFlags::RDONLY.union(MountFlags::LOCK_RDONLY);
+
 /// Root, `/proc`, `/sys`, `/dev` and the volumes; else the option that cannot be followed, and why.
 pub(super) fn build(
     kernel: &Arc<Kernel>,
@@ -42,7 +45,7 @@ fn root(
 ) -> Result<Arc<MountNamespace>, Errno> {
     let lower = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, false)?;
     let (root, flags) = match &config.root.overlay {
-        OverlayConfig::None => (lower, MountFlags::RDONLY),
+        OverlayConfig::None => (lower, READ_ONLY),
         OverlayConfig::Memory => {
             let mode = lower.inode.attrs()?.mode & 0o7777;
             let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), mode);
@@ -87,7 +90,7 @@ fn volume(
         let proc = rustix::io::fcntl_dupfd_cloexec(proc, 3).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
         HostFs::mount_file(tree, proc)?
     };
-    let flags = if config.read_only { MountFlags::RDONLY } else { MountFlags::empty() };
+    let flags = if config.read_only { READ_ONLY } else { MountFlags::empty() };
     let destination = config.destination.as_os_str().as_bytes();
     make_place(namespace, destination, is_directory);
     attach(namespace, destination, tree, flags | MountFlags::NODEV)

@@ -70,6 +70,18 @@ fn volumes_are_shared_both_ways() {
 }
 
 #[test]
+fn root_inside_cannot_write_to_a_read_only_volume() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["--volume", &volume(dir.path(), ":/mnt:ro"), "--uid", "0", "--gid", "0"];
+    let text = "mount -o remount,rw,bind /mnt; mount --bind /mnt /srv; mount -o remount,rw,bind /srv; \
+        touch /mnt/x /srv/x; umount /srv; echo done";
+    let (out, err, status) = run(&mut script(&options, text));
+    assert_eq!((out.as_str(), status), ("done\n", Some(0)), "{err}");
+    assert_eq!(err.matches("Read-only file system").count(), 2, "{err}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_relative_volume_is_the_callers() {
     let dir = tempfile::tempdir().unwrap();
     create_dir(dir.path().join("sub")).unwrap();

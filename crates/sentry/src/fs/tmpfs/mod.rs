@@ -1,71 +1,21 @@
 //! The memory file system (tmpfs(5)).
 
+mod budget;
 mod content;
 mod dir;
 mod file;
 mod inode;
+mod options;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use stockade_abi::Errno;
-
+pub use budget::Budget;
 pub use content::Content;
 pub use inode::TmpInode;
+pub use options::Options;
 
 use crate::vfs::{Dentry, NewNode, NodeKind, SuperBlock};
-
-/// Bytes that memory file systems of a sandbox may take together.
-#[derive(Debug)]
-pub struct Budget {
-    limit: u64,
-    used: AtomicU64,
-    exhausted: AtomicBool,
-}
-
-impl Budget {
-    /// So many bytes.
-    #[must_use]
-    pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicU64::new(0), exhausted: AtomicBool::new(false) })
-    }
-
-    /// Takes bytes.
-    ///
-    /// # Errors
-    /// ENOSPC
-    pub fn take(&self, bytes: u64) -> Result<(), Errno> {
-        self.used
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|&sum| sum <= self.limit)
-            })
-            .map(|_| ())
-            .map_err(|_| self.full())
-    }
-
-    /// ENOSPC, and remembers that it was said.
-    fn full(&self) -> Errno {
-        self.exhausted.store(true, Ordering::Relaxed);
-        Errno::ENOSPC
-    }
-
-    /// Whether there was ever less left than asked for.
-    #[must_use]
-    pub fn was_exhausted(&self) -> bool {
-        self.exhausted.load(Ordering::Relaxed)
-    }
-
-    /// Gives bytes back.
-    pub fn give(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// The limit, and how much of it is taken.
-    #[must_use]
-    pub fn figures(&self) -> (u64, u64) {
-        (self.limit, self.used.load(Ordering::Relaxed))
-    }
-}
 
 /// What all inodes of one instance share.
 pub struct TmpFs {
@@ -79,6 +29,18 @@ impl TmpFs {
     #[must_use]
     pub fn new(dev: u64, budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self { dev, next_ino: AtomicU64::new(1), budget })
+    }
+
+    /// A new instance as mount(2) makes it: of its own size, within what is left of `budget`.
+    #[must_use]
+    pub fn mount_with(budget: &Arc<Budget>, options: &Options) -> Arc<Dentry> {
+        let budget = match options.size {
+            Some(size) => Budget::within(budget, size),
+            None => Arc::clone(budget),
+        };
+        let sb = SuperBlock::new("tmpfs", "tmpfs", true, false);
+        let root = Self::new(sb.dev, budget).make(&options.root());
+        Dentry::root(sb, root)
     }
 
     /// A new instance with a root directory of this mode.

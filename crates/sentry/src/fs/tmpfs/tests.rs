@@ -1,3 +1,5 @@
+use stockade_abi::Errno;
+
 use super::*;
 use crate::io::{BufSink, BufSource};
 use crate::vfs::{File, Inode, Mount, MountFlags, Path, Seek};

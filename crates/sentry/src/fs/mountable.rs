@@ -1,0 +1,23 @@
+//! The file systems that mount(2) can make.
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+
+use super::tmpfs::{Options, TmpFs};
+use crate::task::Task;
+use crate::vfs::Dentry;
+
+/// A new instance of a type, for the caller of mount(2).
+///
+/// # Errors
+/// ENODEV for a type that is not there, EINVAL for options that it does not know.
+pub fn make(task: &Task, fs_type: &[u8], data: &[u8]) -> Result<Arc<Dentry>, Errno> {
+    let budget = &task.kernel.memory_files;
+    match fs_type {
+        b"tmpfs" => Ok(TmpFs::mount_with(budget, &Options::parse(data, budget.figures().0)?)),
+        // Like tmpfs, but without a size, and whatever it is told.
+        b"ramfs" => Ok(TmpFs::mount_with(budget, &Options { mode: 0o755, ..Options::default() })),
+        _ => Err(Errno::ENODEV),
+    }
+}

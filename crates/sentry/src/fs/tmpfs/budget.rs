@@ -1,0 +1,95 @@
+//! How much memory files in memory may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use stockade_abi::Errno;
+
+/// Bytes that memory file systems of a sandbox may take together, or one of them.
+#[derive(Debug)]
+pub struct Budget {
+    /// What this is a part of.
+    whole: Option<Arc<Budget>>,
+    limit: u64,
+    used: AtomicU64,
+    exhausted: AtomicBool,
+}
+
+impl Budget {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Arc<Self> {
+        Self::make(None, limit)
+    }
+
+    /// So many bytes of a larger budget, none of which are set aside.
+    #[must_use]
+    pub fn within(whole: &Arc<Self>, limit: u64) -> Arc<Self> {
+        Self::make(Some(Arc::clone(whole)), limit)
+    }
+
+    fn make(whole: Option<Arc<Self>>, limit: u64) -> Arc<Self> {
+        Arc::new(Self { whole, limit, used: AtomicU64::new(0), exhausted: AtomicBool::new(false) })
+    }
+
+    /// Takes bytes.
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn take(&self, bytes: u64) -> Result<(), Errno> {
+        self.used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|&sum| sum <= self.limit)
+            })
+            .map_err(|_| self.full())?;
+        let Some(whole) = &self.whole else { return Ok(()) };
+        whole.take(bytes).inspect_err(|_| {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        })
+    }
+
+    /// ENOSPC, and remembers that it was said.
+    pub(super) fn full(&self) -> Errno {
+        self.exhausted.store(true, Ordering::Relaxed);
+        Errno::ENOSPC
+    }
+
+    /// Whether there was ever less left than asked for.
+    #[must_use]
+    pub fn was_exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
+    }
+
+    /// Gives bytes back.
+    pub fn give(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give(bytes);
+        }
+    }
+
+    /// The limit, and how much of it is taken.
+    #[must_use]
+    pub fn figures(&self) -> (u64, u64) {
+        (self.limit, self.used.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_takes_from_the_whole() {
+        let whole = Budget::new(100);
+        let part = Budget::within(&whole, 60);
+        assert_eq!(part.take(50), Ok(()));
+        assert_eq!(part.take(20), Err(Errno::ENOSPC));
+        assert!(part.was_exhausted() && !whole.was_exhausted());
+        assert_eq!(whole.take(45), Ok(()));
+        assert_eq!(part.take(10), Err(Errno::ENOSPC));
+        assert_eq!((part.figures().1, whole.figures().1), (50, 95));
+        part.give(50);
+        assert_eq!((part.figures().1, whole.figures().1), (0, 45));
+    }
+}
