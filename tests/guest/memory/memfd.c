@@ -145,3 +145,94 @@ CASE(shared_with_a_child)
     pread(fd, &c, 1, 4097);
     say("%c", c);
 }
+
+CASE(write_seal_counts_pages)
+{
+    int fd = sealable();
+    char *p = MAP_OK(mmap(NULL, 8192, RW, MAP_SHARED, fd, 0));
+    munmap(p, 4096);
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    TRY(mprotect(p + 4096, 4096, PROT_READ));
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    p = MAP_OK(mremap(p + 4096, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, p));
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    int back[2];
+    NEED(pipe(back) == 0);
+    pid_t pid;
+    CHILD(pid)
+    {
+        char c;
+        close(back[1]);
+        read(back[0], &c, 1);
+    }
+    munmap(p, 4096);
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    close(back[1]);
+    tell_wait("child", pid);
+    OKAY(mmap(NULL, 8192, RW, MAP_PRIVATE, fd, 0));
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    TRY(fcntl(fd, F_GET_SEALS));
+}
+
+CASE(future_write_seal_and_children)
+{
+    int fd = sealable();
+    char *p = MAP_OK(mmap(NULL, 4096, RW, MAP_SHARED, fd, 0));
+    TRY(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+    pid_t pid;
+    CHILD(pid) p[7] = 'w';
+    tell_wait("child", pid);
+    say("%c", p[7]);
+    char *r = MAP_OK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+    TRY(mprotect(r, 4096, RW));
+    TRY(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+    TRY(ftruncate(fd, 4096));
+    TRY(ftruncate(fd, 16384));
+}
+
+CASE(exec_seal_of_an_executable)
+{
+    int fd = sealable();
+    TRY(fcntl(fd, F_ADD_SEALS, 0x20 /* F_SEAL_EXEC */));
+    TRY(fcntl(fd, F_GET_SEALS));
+    TRY(fchmod(fd, 0666));
+    TRY(fchmod(fd, 0711));
+    TRY(write(fd, "x", 1));
+    fd = sealable();
+    TRY(fchmod(fd, 0600));
+    TRY(fcntl(fd, F_ADD_SEALS, 0x20));
+    TRY(fcntl(fd, F_GET_SEALS));
+    TRY(memfd_create("m", 0x18));
+    TRY(memfd_create("m", 0x10));
+}
+
+CASE(grow_seal_cuts_writes)
+{
+    int fd = memfd_create("m", MFD_ALLOW_SEALING);
+    NEED(ftruncate(fd, 10000) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+    static char buf[20000];
+    TRY(pwrite(fd, buf, sizeof buf, 100));
+    TRY(pwrite(fd, buf, sizeof buf, 9000));
+    TRY(pwrite(fd, buf, 1000, 9000));
+    TRY(pwrite(fd, buf, 0, 20000));
+    TRY(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 20000));
+    TRY(fallocate(fd, 0, 0, 10000));
+}
+
+static void *write_from_nowhere(void *fd)
+{
+    for (int i = 0; i < 2000; i++)
+        write(*(int *)fd, (void *)8192, 100);
+    return NULL;
+}
+
+CASE(written_while_mapped)
+{
+    int fd = sealable();
+    pthread_t t;
+    NEED(pthread_create(&t, NULL, write_from_nowhere, &fd) == 0);
+    for (int i = 0; i < 2000; i++)
+        munmap(mmap(NULL, 4096, RW, MAP_SHARED, fd, 0), 4096);
+    NEED(pthread_join(t, NULL) == 0);
+    say("done");
+}

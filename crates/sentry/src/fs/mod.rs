@@ -11,13 +11,13 @@ pub mod pipe;
 pub mod stdio;
 pub mod tmpfs;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use stockade_abi::Errno;
 
 use crate::mm::Mappable;
 use crate::syscalls::Ctx;
-use crate::vfs::{File, Inode, NewNode, NodeKind, Path, SetAttrs, SuperBlock};
+use crate::vfs::{File, Inode, NewNode, NodeKind, Path, SetAttrs};
 
 /// What remains to be done after a file was opened by name: opening a FIFO waits for its other side.
 ///
@@ -47,10 +47,7 @@ pub fn magic_link_text(
 /// # Errors
 /// ENOMEM, ENFILE.
 pub fn shared_anonymous(ctx: &Ctx, len: u64) -> Result<Arc<dyn Mappable>, Errno> {
-    static SHM: OnceLock<Arc<SuperBlock>> = OnceLock::new();
-    let sb = SHM.get_or_init(|| SuperBlock::new("tmpfs", "shm", false, false));
-    let fs = tmpfs::TmpFs::new(sb.dev, Arc::clone(&ctx.task.kernel.memory_files));
-    let inode = fs.make(&NewNode { kind: NodeKind::Regular, mode: 0o777, uid: 0, gid: 0 });
+    let inode = ctx.task.kernel.shm.make(&NewNode { kind: NodeKind::Regular, mode: 0o777, uid: 0, gid: 0 });
     inode.set_attrs(&SetAttrs { size: Some(len), ..SetAttrs::default() })?;
     Ok(inode.as_mappable(b"/dev/zero (deleted)".to_vec()))
 }

@@ -24,7 +24,6 @@ impl MemoryManager {
             auxv: state.auxv.clone(),
             executable: state.executable.clone(),
         };
-        drop(state);
         let left_out: Vec<_> =
             copy.vmas.iter().filter(|(_, v)| v.flags.contains(VmFlags::DONTFORK)).map(|(r, _)| r).collect();
         for range in left_out {
@@ -37,9 +36,10 @@ impl MemoryManager {
         for range in locked {
             copy.vmas.update(range, |v| v.flags.remove(VmFlags::LOCKED | VmFlags::LOCKONFAULT));
         }
-        for (_, vma) in copy.vmas.iter() {
-            super::manager::note_writable(vma, true);
+        for (range, vma) in copy.vmas.iter() {
+            super::manager::note_writable(&range, vma, true);
         }
+        drop(state);
         let copy = Self::with_state(space, self.layout.clone(), copy);
         copy.note_stack_limit(self.stack_limit.load(std::sync::atomic::Ordering::Relaxed));
         Ok(copy)
@@ -54,8 +54,8 @@ impl MemoryManager {
 impl Drop for MemoryManager {
     fn drop(&mut self) {
         // Files with writable mappings learn that these are gone.
-        for (_, vma) in self.state.lock().vmas.iter() {
-            super::manager::note_writable(vma, false);
+        for (range, vma) in self.state.lock().vmas.iter() {
+            super::manager::note_writable(&range, vma, false);
         }
     }
 }

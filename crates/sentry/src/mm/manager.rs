@@ -87,7 +87,7 @@ impl State {
         let mut bytes = 0;
         for (range, vma) in self.vmas.remove(range) {
             bytes += range.end - range.start;
-            note_writable(&vma, false);
+            note_writable(&range, &vma, false);
         }
         self.account(0, bytes);
         bytes
@@ -95,17 +95,24 @@ impl State {
 
     pub(super) fn put_in(&mut self, start: u64, vma: Vma) {
         self.account(vma.end - start, 0);
-        note_writable(&vma, true);
+        note_writable(&(start..vma.end), &vma, true);
         self.vmas.insert(start, vma);
     }
 }
 
-pub(super) fn note_writable(vma: &Vma, appears: bool) {
+/// Tells a file of pages that appear or go, if they can be written through.
+pub(super) fn note_writable(range: &Range<u64>, vma: &Vma, appears: bool) {
     if let Some(file) = &vma.file
         && vma.flags.contains(VmFlags::SHARED)
         && vma.max_prot.contains(Prot::WRITE)
     {
-        file.object.note_writable_mapping(appears);
+        let pages = (range.end - range.start) / PAGE_SIZE;
+        if !appears {
+            file.object.remove_writable_pages(pages);
+        } else if file.object.add_writable_pages(pages).is_err() {
+            // Whoever maps has counted some already, so that no seal can come between.
+            tracing::error!("a sealed file is mapped writable");
+        }
     }
 }
 
@@ -300,6 +307,10 @@ impl MemoryManager {
     /// # Errors
     /// As [`map`](Self::map); what was mapped before the failure stays.
     pub fn map_fixed_all(&self, requests: Vec<MapRequest>, limits: &MemoryLimits) -> Result<(), Errno> {
+        // Before the lock, as in `map`.
+        for file in requests.iter().filter_map(|r| r.file.as_ref()) {
+            file.object.host_fd(false)?;
+        }
         let mut state = self.state.lock();
         let mut areas = Vec::with_capacity(requests.len());
         let mut fds = Vec::with_capacity(requests.len());
@@ -419,6 +430,11 @@ impl MemoryManager {
     /// # Errors
     /// As mmap(2): ENOMEM, EEXIST, EPERM, EAGAIN, and what the file says.
     pub fn map(&self, mut request: MapRequest, limits: &MemoryLimits) -> Result<u64, Errno> {
+        // A file becomes one that can be mapped before the lock is taken: it may have to wait for a write to it, which
+        // may have to grow the stack it copies from.
+        if let Some(file) = &request.file {
+            file.object.host_fd(Self::writes_through(&request.flags, request.max_prot))?;
+        }
         let mut state = self.state.lock();
         request.flags |= state.lock_future;
         let addr = self.find_place(&state, &request)?;
@@ -451,6 +467,10 @@ impl MemoryManager {
         Ok(addr)
     }
 
+    fn writes_through(flags: &VmFlags, max_prot: Prot) -> bool {
+        flags.contains(VmFlags::SHARED) && max_prot.contains(Prot::WRITE)
+    }
+
     /// Has the platform map `range` as `vma` says.
     pub(super) fn map_host(&self, range: &Range<u64>, vma: &Vma, populate: bool) -> Result<(), Errno> {
         let shared = vma.flags.contains(VmFlags::SHARED);
@@ -458,7 +478,7 @@ impl MemoryManager {
         let backing = match &vma.file {
             None => Backing::Anonymous,
             Some(file) => {
-                fd = file.object.host_fd(shared && vma.max_prot.contains(Prot::WRITE))?;
+                fd = file.object.host_fd(Self::writes_through(&vma.flags, vma.max_prot))?;
                 let fd = std::os::fd::AsFd::as_fd(&*fd);
                 if shared { Backing::Shared(fd, file.offset) } else { Backing::Private(fd, file.offset) }
             }

@@ -29,6 +29,22 @@ pub trait Mappable: Send + Sync {
     /// Its path as `/proc/PID/maps` shows it, empty for none.
     fn display_path(&self) -> Vec<u8>;
 
-    /// Told when a writable shared mapping appears (true) or goes (false), for file seals and ETXTBSY.
-    fn note_writable_mapping(&self, _appears: bool) {}
+    /// Asked before mmap(2) makes a shared mapping: whether it can ever be written through.
+    ///
+    /// # Errors
+    /// EPERM if it is to be writable and a seal is against it.
+    fn admit_shared(&self, _write: bool) -> Result<bool, Errno> {
+        Ok(true)
+    }
+
+    /// Told when pages are mapped shared and writable, or so that mprotect(2) can make them writable.
+    ///
+    /// # Errors
+    /// EPERM if a seal is against it; never while such pages exist.
+    fn add_writable_pages(&self, _pages: u64) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Told when such pages go.
+    fn remove_writable_pages(&self, _pages: u64) {}
 }

@@ -134,6 +134,7 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
             file.owner.lock().signal = signo;
             Ok(0)
         }
+        c::F_ADD_SEALS | c::F_GET_SEALS => super::memfd::seals(&file, command, arg),
         _ => crate::vfs::lock::fcntl(ctx, &file, command, arg),
     }
 }

@@ -10,7 +10,9 @@ use super::{Args, Ctx, SysResult};
 use crate::io::{Sink, Source};
 use crate::mm::access::copy_in_iovecs;
 use crate::mm::manager::{is_page_aligned, page_align_up, prot_from_bits};
-use crate::mm::{FileBacking, MapRequest, MemoryManager, UserMemory, UserSink, UserSource, VmFlags};
+use crate::mm::{
+    FileBacking, MapRequest, Mappable, MemoryLimits, MemoryManager, UserMemory, UserSink, UserSource, VmFlags,
+};
 use crate::vfs::{FileType, MountFlags};
 
 pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -97,7 +99,11 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
             if file.attrs()?.file_type() == FileType::Directory {
                 return Err(Errno::ENODEV);
             }
-            request.file = Some(FileBacking { object: file.ops().mappable()?, offset });
+            let object = file.ops().mappable()?;
+            request.file = Some(FileBacking { object: Arc::clone(&object), offset });
+            if shared && file.is_writable() {
+                return map_writable(ctx, &*object, request, &limits);
+            }
         }
         None if shared => {
             let object = crate::fs::shared_anonymous(ctx, len)?;
@@ -106,6 +112,23 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
         None => {}
     }
     ctx.mm.map(request, &limits)
+}
+
+/// Maps a file shared that is open for writing. Its pages are counted before, so that no seal can come between.
+fn map_writable(
+    ctx: &Ctx,
+    object: &dyn Mappable,
+    mut request: MapRequest,
+    limits: &MemoryLimits,
+) -> SysResult {
+    if !object.admit_shared(request.prot.contains(Prot::WRITE))? {
+        request.max_prot.remove(Prot::WRITE);
+        return ctx.mm.map(request, limits);
+    }
+    object.add_writable_pages(1)?;
+    let outcome = ctx.mm.map(request, limits);
+    object.remove_writable_pages(1);
+    outcome
 }
 
 pub(super) fn munmap(ctx: &mut Ctx, a: &Args) -> SysResult {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, memory, mount, names, open, poll, process, rw, sched, signal, stat,
-    system, time, xattr,
+    Handler, events, fd, futex, ids, memfd, memory, mount, names, open, poll, process, rw, sched, signal,
+    stat, system, time, xattr,
 };
 
 /// What an argument is, for strace.
@@ -308,6 +308,7 @@ pub static TABLE: &[Syscall] = &[
     full(315, "sched_getattr", &[Int, Ptr, Uint, Hex], sched::sched_getattr),
     full(316, "renameat2", &[DirFd, Path, DirFd, Path, Hex], names::renameat2),
     full(318, "getrandom", &[Ptr, Size, Hex], system::getrandom),
+    partial(319, "memfd_create", &[Path, Hex], memfd::memfd_create, "no huge pages"),
     partial(321, "bpf", &[Int, Ptr, Uint], system::not_permitted, "refused"),
     full(322, "execveat", &[DirFd, Path, Argv, Ptr, Hex], process::execveat),
     partial(324, "membarrier", &[Int, Hex], memory::membarrier, "query only"),

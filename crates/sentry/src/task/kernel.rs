@@ -15,7 +15,7 @@ use super::run;
 use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
 use super::tree::{Group, Tree};
 use crate::creds::Credentials;
-use crate::fs::tmpfs::Budget;
+use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
 use crate::signal::Actions;
 use crate::strace::Tracer;
@@ -60,6 +60,8 @@ pub struct Kernel {
     pub continued: Mutex<Vec<i32>>,
     /// Bytes that files in memory may take.
     pub memory_files: Arc<Budget>,
+    /// Files in memory without a name: memfds and shared anonymous memory.
+    pub shm: Arc<TmpFs>,
     /// Who is told of system calls.
     pub tracer: RwLock<Option<Arc<Tracer>>>,
     /// Whether there is a tracer.
@@ -115,6 +117,7 @@ impl Kernel {
             clock: Clock::default(),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
+            shm: TmpFs::unattached(Arc::clone(&memory_files)),
             memory_files,
             tracer: RwLock::new(None),
             is_tracing: AtomicBool::new(false),

@@ -111,7 +111,15 @@ impl Mappable for Mapped {
         self.inner.display_path()
     }
 
-    fn note_writable_mapping(&self, appears: bool) {
-        self.inner.note_writable_mapping(appears);
+    fn admit_shared(&self, write: bool) -> Result<bool, Errno> {
+        self.inner.admit_shared(write)
+    }
+
+    fn add_writable_pages(&self, pages: u64) -> Result<(), Errno> {
+        self.inner.add_writable_pages(pages)
+    }
+
+    fn remove_writable_pages(&self, pages: u64) {
+        self.inner.remove_writable_pages(pages);
     }
 }

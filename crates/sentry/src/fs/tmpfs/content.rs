@@ -11,7 +11,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, mem
 use rustix::io::{pread, pwrite};
 use stockade_abi::Errno;
 
-use super::Budget;
+use super::{Budget, Seals};
 use crate::io::{Sink, Source};
 use crate::vfs::Seek;
 
@@ -33,6 +33,7 @@ pub struct Content {
     storage: Storage,
     budget: Arc<Budget>,
     charged: u64,
+    seals: Seals,
 }
 
 fn host(e: rustix::io::Errno) -> Errno {
@@ -41,7 +42,7 @@ fn host(e: rustix::io::Errno) -> Errno {
 
 impl Content {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { size: 0, storage: Storage::Chunks(BTreeMap::new()), budget, charged: 0 }
+        Self { size: 0, storage: Storage::Chunks(BTreeMap::new()), budget, charged: 0, seals: Seals::SEAL }
     }
 
     /// Bytes that the file has.
@@ -54,6 +55,16 @@ impl Content {
     #[must_use]
     pub fn blocks(&self) -> u64 {
         self.charged / 512
+    }
+
+    /// What can no longer be done to it (F_GET_SEALS).
+    #[must_use]
+    pub fn seals(&self) -> Seals {
+        self.seals
+    }
+
+    pub(super) fn set_seals(&mut self, seals: Seals) {
+        self.seals = seals;
     }
 
     fn charge(&mut self, to: u64) -> Result<(), Errno> {
@@ -133,6 +144,7 @@ impl Content {
             return Err(Errno::EFBIG);
         }
         let len = src.remaining().min(usize::try_from(MAX_SIZE - offset).unwrap_or(usize::MAX));
+        let len = self.seals.writable_len(self.size, offset, len)?;
         let mut done = 0;
         while done < len {
             let at = offset + done as u64;
@@ -173,6 +185,7 @@ impl Content {
         if size > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
+        self.seals.check_resize(self.size, size)?;
         if size < self.size {
             self.zero(size, self.size - size)?;
         }
@@ -219,6 +232,7 @@ impl Content {
     /// Sets memory aside for a range (fallocate(2)).
     pub(super) fn reserve(&mut self, offset: u64, len: u64, keep_size: bool) -> Result<(), Errno> {
         let end = offset.checked_add(len).filter(|&e| e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
+        self.seals.check_resize(self.size, end.max(self.size))?;
         let (limit, used) = self.budget.figures();
         if len > limit.saturating_sub(used) && len > self.charged {
             return Err(self.budget.full());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::TmpInode;
+use super::{Seals, TmpInode};
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, ObjectId};
 use crate::vfs::{DirEntry, File, FileOps, FileType, Inode, Seek};
@@ -16,7 +16,15 @@ const PUNCH_HOLE: u32 = 2;
 const ZERO_RANGE: u32 = 16;
 
 /// An open regular file.
-pub(super) struct TmpFile(pub(super) Arc<TmpInode>);
+pub struct TmpFile(pub(super) Arc<TmpInode>);
+
+impl TmpFile {
+    /// What is open.
+    #[must_use]
+    pub fn inode(&self) -> &Arc<TmpInode> {
+        &self.0
+    }
+}
 
 impl FileOps for TmpFile {
     fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
@@ -65,6 +73,9 @@ impl FileOps for TmpFile {
             0 => content.reserve(offset, len, false),
             KEEP_SIZE => content.reserve(offset, len, true),
             m if m == PUNCH_HOLE | KEEP_SIZE => {
+                if content.seals().intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
+                    return Err(Errno::EPERM);
+                }
                 let end = offset.saturating_add(len).min(content.size());
                 content.zero(offset, end.saturating_sub(offset))
             }
@@ -89,7 +100,7 @@ pub(super) struct Mapped {
 
 impl Mappable for Mapped {
     fn host_fd(&self, _writable: bool) -> Result<Arc<OwnedFd>, Errno> {
-        self.inode.content()?.write().memfd()
+        self.inode.regular()?.memfd()
     }
 
     fn object_id(&self) -> ObjectId {
@@ -98,6 +109,21 @@ impl Mappable for Mapped {
 
     fn display_path(&self) -> Vec<u8> {
         self.path.clone()
+    }
+
+    fn admit_shared(&self, write: bool) -> Result<bool, Errno> {
+        let sealed = self.inode.seals()?.intersects(Seals::WRITE | Seals::FUTURE_WRITE);
+        if sealed && write { Err(Errno::EPERM) } else { Ok(!sealed) }
+    }
+
+    fn add_writable_pages(&self, pages: u64) -> Result<(), Errno> {
+        self.inode.regular()?.writable.add(pages)
+    }
+
+    fn remove_writable_pages(&self, pages: u64) {
+        if let Ok(regular) = self.inode.regular() {
+            regular.writable.remove(pages);
+        }
     }
 }
 

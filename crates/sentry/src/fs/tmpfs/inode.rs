@@ -1,7 +1,8 @@
 //! Inodes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
@@ -12,6 +13,7 @@ use stockade_abi::time::Timespec;
 use super::content::Content;
 use super::dir::Entries;
 use super::file::{TmpDir, TmpFile};
+use super::seals::{Seals, WritablePages};
 use super::{TmpFs, file};
 use crate::time::clock::now_coarse;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
@@ -29,8 +31,28 @@ struct Meta {
     btime: Timespec,
 }
 
+/// A regular file.
+pub(super) struct Regular {
+    content: RwLock<Content>,
+    /// The memfd, once the contents are one: to be had without the lock of the contents, which is held while guest memory
+    /// is copied and therefore comes before those of address spaces.
+    memfd: OnceLock<Arc<OwnedFd>>,
+    pub(super) writable: WritablePages,
+}
+
+impl Regular {
+    /// The contents as a memfd, from now on.
+    pub(super) fn memfd(&self) -> Result<Arc<OwnedFd>, Errno> {
+        if let Some(fd) = self.memfd.get() {
+            return Ok(Arc::clone(fd));
+        }
+        let fd = self.content.write().memfd()?;
+        Ok(Arc::clone(self.memfd.get_or_init(|| fd)))
+    }
+}
+
 enum Data {
-    Regular(RwLock<Content>),
+    Regular(Regular),
     Directory(RwLock<Entries>),
     Symlink(Vec<u8>),
     Fifo(Arc<crate::fs::pipe::Pipe>),
@@ -61,7 +83,11 @@ impl TmpInode {
         let now = now_coarse();
         let nlink = if file_type == FileType::Directory { 2 } else { 1 };
         let data = match &node.kind {
-            NodeKind::Regular => Data::Regular(RwLock::new(Content::new(Arc::clone(&fs.budget)))),
+            NodeKind::Regular => Data::Regular(Regular {
+                content: RwLock::new(Content::new(Arc::clone(&fs.budget))),
+                memfd: OnceLock::new(),
+                writable: WritablePages::default(),
+            }),
             NodeKind::Directory => Data::Directory(RwLock::default()),
             NodeKind::Symlink(target) => Data::Symlink(target.clone()),
             NodeKind::Fifo => Data::Fifo(crate::fs::pipe::Pipe::new()),
@@ -81,11 +107,15 @@ impl TmpInode {
         Arc::new(Self { fs, ino, file_type, meta: Mutex::new(meta), data, xattrs: Mutex::default() })
     }
 
-    pub(super) fn content(&self) -> Result<&RwLock<Content>, Errno> {
+    pub(super) fn regular(&self) -> Result<&Regular, Errno> {
         match &self.data {
-            Data::Regular(content) => Ok(content),
+            Data::Regular(regular) => Ok(regular),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    pub(super) fn content(&self) -> Result<&RwLock<Content>, Errno> {
+        self.regular().map(|r| &r.content)
     }
 
     pub(super) fn entries(&self) -> Result<&RwLock<Entries>, Errno> {
@@ -121,7 +151,7 @@ impl TmpInode {
         self.meta.lock().ctime = now_coarse();
     }
 
-    fn add_links(&self, delta: i32) {
+    pub(super) fn add_links(&self, delta: i32) {
         let mut meta = self.meta.lock();
         meta.nlink = meta.nlink.saturating_add_signed(delta);
         meta.ctime = now_coarse();
@@ -154,8 +184,8 @@ impl Inode for TmpInode {
 
     fn attrs(&self) -> Result<Attrs, Errno> {
         let (size, blocks, rdev) = match &self.data {
-            Data::Regular(content) => {
-                let content = content.read();
+            Data::Regular(regular) => {
+                let content = regular.content.read();
                 (content.size(), content.blocks(), 0)
             }
             Data::Directory(entries) => (entries.read().len() as u64 * 20 + 40, 0, 0),
@@ -183,6 +213,12 @@ impl Inode for TmpInode {
     }
 
     fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
+        if let (Some(mode), Data::Regular(regular)) = (set.mode, &self.data)
+            && (mode ^ self.meta.lock().mode) & 0o111 != 0
+            && regular.content.read().seals().contains(Seals::EXEC)
+        {
+            return Err(Errno::EPERM);
+        }
         if let Some(size) = set.size {
             self.content()?.write().resize(size)?;
         }
@@ -232,9 +268,7 @@ impl Inode for TmpInode {
     }
 
     fn create_unnamed(&self, node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
-        let inode = self.fs.make(node);
-        inode.add_links(-1);
-        Ok(inode)
+        Ok(self.fs.make_unnamed(node))
     }
 
     fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
@@ -391,6 +425,43 @@ impl TmpInode {
         let mut content = self.content()?.write();
         content.resize(0)?;
         content.write(&mut crate::io::BufSource::new(bytes), 0)?;
+        Ok(())
+    }
+
+    /// Its seals (F_GET_SEALS).
+    ///
+    /// # Errors
+    /// EINVAL if it is no regular file.
+    pub fn seals(&self) -> Result<Seals, Errno> {
+        Ok(self.content()?.read().seals())
+    }
+
+    /// Sets the first seals of a new file (memfd_create(2)).
+    pub fn allow_seals(&self, seals: Seals) {
+        if let Ok(content) = self.content() {
+            content.write().set_seals(seals);
+        }
+    }
+
+    /// Adds seals (F_ADD_SEALS).
+    ///
+    /// # Errors
+    /// EPERM where sealing is sealed, EBUSY for F_SEAL_WRITE while there are writable shared mappings.
+    pub fn add_seals(&self, mut seals: Seals) -> Result<(), Errno> {
+        let regular = self.regular()?;
+        let mut content = regular.content.write();
+        if content.seals().contains(Seals::SEAL) {
+            return Err(Errno::EPERM);
+        }
+        // What stays executable must not change any more.
+        if seals.contains(Seals::EXEC) && self.meta.lock().mode & 0o111 != 0 {
+            seals |= Seals::SHRINK | Seals::GROW | Seals::WRITE | Seals::FUTURE_WRITE;
+        }
+        if seals.contains(Seals::WRITE) && !content.seals().contains(Seals::WRITE) {
+            regular.writable.forbid()?;
+        }
+        let all = content.seals() | seals;
+        content.set_seals(all);
         Ok(())
     }
 

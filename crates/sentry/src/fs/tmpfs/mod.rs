@@ -6,14 +6,17 @@ mod dir;
 mod file;
 mod inode;
 mod options;
+mod seals;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use budget::Budget;
 pub use content::Content;
+pub use file::TmpFile;
 pub use inode::TmpInode;
 pub use options::Options;
+pub use seals::Seals;
 
 use crate::vfs::{Dentry, NewNode, NodeKind, SuperBlock};
 
@@ -25,10 +28,14 @@ pub struct TmpFs {
 }
 
 impl TmpFs {
-    /// An instance on a device, without a root: for unattached files.
-    #[must_use]
-    pub fn new(dev: u64, budget: Arc<Budget>) -> Arc<Self> {
+    fn new(dev: u64, budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self { dev, next_ino: AtomicU64::new(1), budget })
+    }
+
+    /// An instance without a root, for files that no directory names.
+    #[must_use]
+    pub fn unattached(budget: Arc<Budget>) -> Arc<Self> {
+        Self::new(SuperBlock::new("tmpfs", "shm", false, false).dev, budget)
     }
 
     /// A new instance as mount(2) makes it: of its own size, within what is left of `budget`.
@@ -58,6 +65,14 @@ impl TmpFs {
     pub fn make(self: &Arc<Self>, node: &NewNode) -> Arc<TmpInode> {
         let ino = self.next_ino.fetch_add(1, Ordering::Relaxed);
         TmpInode::new(Arc::clone(self), ino, node)
+    }
+
+    /// A new inode without a name, and without a link.
+    #[must_use]
+    pub fn make_unnamed(self: &Arc<Self>, node: &NewNode) -> Arc<TmpInode> {
+        let inode = self.make(node);
+        inode.add_links(-1);
+        inode
     }
 }
 
