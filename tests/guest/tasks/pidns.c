@@ -237,3 +237,205 @@ CASE(needs_privilege)
     TRY(clone_ns());
     TRY(unshare(CLONE_NEWPID));
 }
+
+CASE(init_dies_of_its_own_faults)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid) *(volatile int *)8 = 1;
+    tell_wait("init", pid);
+    IN_NEW_PID_NS(pid) abort();
+    tell_wait("aborting init", pid);
+}
+
+CASE(init_is_reaped_after_its_members)
+{
+    int fds[2];
+    NEED(pipe(fds) == 0);
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        for (int i = 0; i < 8; i++) {
+            if (fork() == 0) {
+                fork();
+                for (;;)
+                    pause();
+            }
+        }
+        close(fds[1]);
+        settle();
+        _exit(0);
+    }
+    close(fds[1]);
+    tell_wait("init", pid);
+    /* All that could hold the other end are gone by now. */
+    char c;
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    TRY(read(fds[0], &c, 1));
+}
+
+CASE(zombies_of_the_namespace_go_too)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        for (int i = 0; i < 3; i++)
+            if (fork() == 0)
+                _exit(i);
+        settle();
+        _exit(7);
+    }
+    tell_wait("init", pid);
+    TRY(waitpid(-1, NULL, WNOHANG));
+}
+
+CASE(init_dies_of_a_kill_from_outside_with_its_members)
+{
+    _Atomic int *v = SHARED_INTS(2);
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        pid_t inner;
+        IN_NEW_PID_NS(inner)
+        {
+            v[0] = 1;
+            for (;;)
+                pause();
+        }
+        for (;;)
+            pause();
+    }
+    wait_for(v, 1);
+    TRY(kill(pid, SIGKILL));
+    tell_wait("init", pid);
+}
+
+CASE(only_one_level_at_a_time)
+{
+    pid_t pid;
+    CHILD(pid)
+    {
+        TRY(unshare(CLONE_NEWPID));
+        TRY(unshare(CLONE_NEWPID));
+        TRY(syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0));
+        TRY(syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0));
+    }
+    tell_wait("child", pid);
+    IN_NEW_PID_NS(pid)
+    {
+        /* An init's siblings would be nobody's. */
+        TRY(syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0));
+    }
+    tell_wait("init", pid);
+}
+
+static int pidfd_of(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+CASE(setns_by_pidfd)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid) for (;;) pause();
+    int fd = pidfd_of(pid);
+    TRY(setns(fd, 0));
+    TRY(setns(fd, 1));
+    TRY(setns(0, 0));
+    TRY(setns(99, CLONE_NEWPID));
+    TRY(setns(fd, CLONE_NEWUSER));
+    pid_t c;
+    CHILD(c)
+    {
+        TRY(setns(fd, CLONE_NEWPID | CLONE_NEWUTS));
+        pid_t own = getpid(), d;
+        SHOW(own == getpid());
+        CHILD(d)
+        {
+            SHOW(getpid());
+            SHOW(getppid());
+            TRY(kill(1, 0));
+        }
+        tell_wait("joined", d);
+        SHOW(d > 2);
+        /* Back up again, for it is not in the namespace itself. */
+        int me = pidfd_of(getpid());
+        TRY(setns(me, CLONE_NEWPID));
+        CHILD(d) SHOW(getppid() == own);
+        tell_wait("back", d);
+    }
+    tell_wait("child", c);
+    CHILD(c)
+    {
+        become(1000, 1000);
+        TRY(setns(fd, CLONE_NEWPID));
+    }
+    reap(c);
+    kill(pid, SIGKILL);
+    reap(pid);
+    TRY(setns(fd, CLONE_NEWPID));
+}
+
+CASE(setns_is_refused_upwards)
+{
+    int outer = pidfd_of(getpid());
+    pid_t pid;
+    IN_NEW_PID_NS(pid) TRY(setns(outer, CLONE_NEWPID));
+    tell_wait("init", pid);
+}
+
+CASE(waitid_gives_numbers_of_here)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        pid_t c;
+        CHILD(c) _exit(4);
+        siginfo_t i = {0};
+        TRY(waitid(P_ALL, 0, &i, WEXITED));
+        say("pid %d status %d", i.si_pid, i.si_status);
+        block(SIGCHLD);
+        CHILD(c) _exit(5);
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        TRY(sigwaitinfo(&set, &i));
+        say("pid %d is %d", i.si_pid == c, i.si_pid);
+        tell_wait("child", c);
+    }
+    tell_wait("init", pid);
+}
+
+CASE(groups_and_sessions_of_outside_are_zero)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        SHOW(getpgid(0));
+        SHOW(getsid(0));
+        TRY(setpgid(0, 0));
+        SHOW(getpgid(0));
+        TRY(setsid());
+        pid_t c;
+        CHILD(c)
+        {
+            SHOW(getpgid(0));
+            SHOW(setsid());
+            SHOW(getsid(0));
+        }
+        tell_wait("child", c);
+    }
+    tell_wait("init", pid);
+}
+
+CASE(a_thread_of_init_may_end_first)
+{
+    pid_t pid;
+    IN_NEW_PID_NS(pid)
+    {
+        if (fork() == 0)
+            for (;;)
+                pause();
+        syscall(SYS_exit, 9);
+    }
+    tell_wait("init", pid);
+}

@@ -5,6 +5,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod host;
 pub mod mountable;
+pub mod nsfs;
 pub mod overlay;
 pub mod pidfd;
 pub mod pipe;

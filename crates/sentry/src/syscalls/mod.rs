@@ -8,6 +8,7 @@ mod memfd;
 mod memory;
 mod mount;
 mod names;
+mod namespaces;
 mod open;
 mod poll;
 mod process;

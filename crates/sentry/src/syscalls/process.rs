@@ -195,16 +195,7 @@ pub(super) fn wait4(ctx: &mut Ctx, a: &Args) -> SysResult {
     if a.u64(3) != 0 {
         ctx.mm.copy_out(a.u64(3), &rusage_of(&event))?;
     }
-    // A child in a namespace below has a number here too.
-    Ok(child_number(ctx, &event) as u64)
-}
-
-/// The child's number as the caller sees it. Its own entry is gone by now if it was reaped, but not in the root.
-fn child_number(ctx: &Ctx, event: &ChildEvent) -> i32 {
-    match ctx.task.tg.pidns.local(event.tgid) {
-        0 => event.tgid,
-        local => local,
-    }
+    Ok(event.pid as u64)
 }
 
 pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -242,7 +233,7 @@ pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     if a.u64(2) != 0 {
         let mut info = match &event {
-            Some(e) => SigInfo::child(SIGCHLD, e.code, child_number(ctx, e), e.uid, e.status, 0, 0),
+            Some(e) => SigInfo::child(SIGCHLD, e.code, e.pid, e.uid, e.status, 0, 0),
             None => SigInfo::default(),
         };
         info.errno = 0;
@@ -462,42 +453,6 @@ pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
         p::PR_SET_TIMING if a.u64(1) == 0 => {}
         p::PR_GET_THP_DISABLE if a.u64(1) == 0 && rest_zero => return Ok(0),
         _ => return Err(Errno::EINVAL),
-    }
-    Ok(0)
-}
-
-pub(super) fn unshare(ctx: &mut Ctx, a: &Args) -> SysResult {
-    let flags = a.u32(0);
-    let simple =
-        c::CLONE_FILES | c::CLONE_FS | c::CLONE_SYSVSEM | c::CLONE_THREAD | c::CLONE_SIGHAND | c::CLONE_VM;
-    let namespaces = c::CLONE_NEWUTS | c::CLONE_NEWPID | c::CLONE_NEWNS;
-    if flags & !(simple | namespaces) != 0 {
-        return Err(Errno::EINVAL);
-    }
-    if flags & namespaces != 0 && !ctx.task.creds().has_cap(c::CAP_SYS_ADMIN) {
-        return Err(Errno::EPERM);
-    }
-    let threads = ctx.task.kernel.tree.lock().group(ctx.task.tg.tgid)?.threads.len();
-    if flags & (c::CLONE_THREAD | c::CLONE_SIGHAND | c::CLONE_VM) != 0 && threads > 1 {
-        return Err(Errno::EINVAL);
-    }
-    if flags & c::CLONE_FILES != 0 {
-        super::fd::unshare_files(ctx);
-    }
-    if flags & (c::CLONE_FS | c::CLONE_NEWNS) != 0 {
-        let copy = ctx.task.fs().copy();
-        *ctx.task.fs.write() = copy;
-    }
-    let mut ns = ctx.task.ns.write();
-    if flags & c::CLONE_NEWNS != 0 {
-        ns.mount = ctx.task.fs().enter_copy_of(&ns.mount)?;
-    }
-    if flags & c::CLONE_NEWUTS != 0 {
-        let (host, domain) = ns.uts.names.read().clone();
-        ns.uts = crate::task::UtsNamespace::new(&host, &domain);
-    }
-    if flags & c::CLONE_NEWPID != 0 {
-        ns.pid_for_children = crate::task::PidNamespace::new(Some(Arc::clone(&ctx.task.tg.pidns)))?;
     }
     Ok(0)
 }

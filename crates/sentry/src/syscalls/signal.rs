@@ -179,7 +179,7 @@ fn sender_info(ctx: &Ctx, signo: i32, code: i32) -> SigInfo {
 /// Checks and sends to one process; signal 0 only checks.
 fn send_to(tree: &Tree, ctx: &Ctx, tgid: i32, info: &SigInfo) -> Result<(), Errno> {
     may_signal(tree, &ctx.task, &ctx.task.creds(), tgid, info.signo)?;
-    if info.signo == 0 { Ok(()) } else { tree.send_group(tgid, info) }
+    if info.signo == 0 { Ok(()) } else { tree.send_from(&ctx.task, tgid, None, info) }
 }
 
 pub(super) fn kill(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -256,7 +256,7 @@ fn send_to_thread(ctx: &Ctx, tgid: Option<i32>, tid: i32, info: &SigInfo) -> Sys
     }
     may_signal(&tree, &ctx.task, &ctx.task.creds(), task.tg.tgid, info.signo)?;
     if info.signo != 0 {
-        tree.send_task(&task, info)?;
+        tree.send_from(&ctx.task, task.tg.tgid, Some(&task), info)?;
     }
     drop(tree);
     kernel.report_continued();

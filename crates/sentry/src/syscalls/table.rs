@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, memfd, memory, mount, names, open, poll, process, rw, sched, signal,
-    stat, system, time, xattr,
+    Handler, events, fd, futex, ids, memfd, memory, mount, names, namespaces, open, poll, process, rw, sched,
+    signal, stat, system, time, xattr,
 };
 
 /// What an argument is, for strace.
@@ -282,7 +282,7 @@ pub static TABLE: &[Syscall] = &[
     full(269, "faccessat", &[DirFd, Path, Hex], stat::faccessat),
     full(270, "pselect6", &[Int, Ptr, Ptr, Ptr, Ptr, Ptr], poll::pselect6),
     full(271, "ppoll", &[Ptr, Uint, Ptr, Ptr, Size], poll::ppoll),
-    partial(272, "unshare", &[Hex], process::unshare, "no user, network, ipc namespaces"),
+    partial(272, "unshare", &[Hex], namespaces::unshare, "no user, network, ipc namespaces"),
     full(273, "set_robust_list", &[Ptr, Size], futex::set_robust_list),
     full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
     full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
@@ -300,7 +300,7 @@ pub static TABLE: &[Syscall] = &[
     full(302, "prlimit64", &[Int, Int, Ptr, Ptr], sched::prlimit64),
     partial(304, "open_by_handle_at", &[Fd, Ptr, Hex], system::not_permitted, "refused"),
     full(306, "syncfs", &[Fd], fd::syncfs),
-    partial(308, "setns", &[Fd, Hex], system::not_permitted, "refused"),
+    partial(308, "setns", &[Fd, Hex], namespaces::setns, "no user, network, ipc namespaces"),
     full(309, "getcpu", &[Ptr, Ptr, Ptr], system::getcpu),
     full(310, "process_vm_readv", &[Int, Ptr, Uint, Ptr, Uint, Hex], memory::process_vm_readv),
     full(311, "process_vm_writev", &[Int, Ptr, Uint, Ptr, Uint, Hex], memory::process_vm_writev),

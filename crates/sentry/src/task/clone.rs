@@ -8,9 +8,8 @@ use stockade_abi::general as c;
 use stockade_abi::signal::{SIGCHLD, SIGRTMAX, SS_DISABLE, StackT};
 
 use super::group::ThreadGroup;
-use super::pidns::PidNamespace;
 use super::run;
-use super::thread::{NsProxy, Task, TaskParts, UtsNamespace, VforkDone};
+use super::thread::{Task, TaskParts, VforkDone};
 use super::tree::Group;
 use crate::mm::UserMemory;
 use crate::signal::Actions;
@@ -18,7 +17,6 @@ use crate::syscalls::Ctx;
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-const CLONE_NEWTIME: u64 = 0x80;
 
 /// What to make; clone3(2)'s arguments.
 #[derive(Clone, Debug, Default)]
@@ -56,23 +54,11 @@ impl CloneArgs {
         if bad {
             return Err(Errno::EINVAL);
         }
-        if self.has(c::CLONE_NEWUSER) || self.flags & (CLONE_INTO_CGROUP | CLONE_NEWTIME) != 0 {
-            // As a kernel built without user namespaces, time namespaces and cgroups.
+        if self.flags & CLONE_INTO_CGROUP != 0 {
+            // As a kernel built without cgroups.
             return Err(Errno::EINVAL);
         }
-        let namespaces = c::CLONE_NEWNS
-            | c::CLONE_NEWUTS
-            | c::CLONE_NEWIPC
-            | c::CLONE_NEWPID
-            | c::CLONE_NEWNET
-            | c::CLONE_NEWCGROUP;
-        if self.has(namespaces) && !task.creds().has_cap(c::CAP_SYS_ADMIN) {
-            return Err(Errno::EPERM);
-        }
-        if self.has(c::CLONE_NEWIPC | c::CLONE_NEWNET | c::CLONE_NEWCGROUP) {
-            return Err(Errno::EINVAL);
-        }
-        if self.has(c::CLONE_PARENT) && task.kernel.init_tgid() == task.tg.tgid {
+        if self.has(c::CLONE_PARENT) && (task.kernel.init_tgid() == task.tg.tgid || task.tg.is_unkillable()) {
             return Err(Errno::EINVAL);
         }
         Ok(())
@@ -137,22 +123,10 @@ fn build(
 ) -> Result<(Arc<Task>, Option<Arc<VforkDone>>), Errno> {
     let kernel = &task.kernel;
     let thread = args.has(c::CLONE_THREAD);
-    let mut ns = NsProxy::clone(&task.ns.read());
-    if args.has(c::CLONE_NEWUTS) {
-        let (host, domain) = ns.uts.names.read().clone();
-        ns.uts = UtsNamespace::new(&host, &domain);
-    }
-    let pidns = if args.has(c::CLONE_NEWPID) {
-        PidNamespace::new(Some(Arc::clone(&ns.pid_for_children)))?
-    } else {
-        Arc::clone(&ns.pid_for_children)
-    };
-    ns.pid_for_children = Arc::clone(&pidns);
-    let mm = if args.has(c::CLONE_VM) { Arc::clone(&ctx.mm) } else { Arc::new(ctx.mm.fork()?) };
     let fs = if args.has(c::CLONE_FS) { task.fs() } else { task.fs().copy() };
-    if args.has(c::CLONE_NEWNS) {
-        ns.mount = fs.enter_copy_of(&ns.mount)?;
-    }
+    let ns = task.ns.read().with_new(args.flags, task, &fs)?;
+    let pidns = Arc::clone(&ns.pid_for_children);
+    let mm = if args.has(c::CLONE_VM) { Arc::clone(&ctx.mm) } else { Arc::new(ctx.mm.fork()?) };
     let files = if args.has(c::CLONE_FILES) { Arc::clone(&ctx.files) } else { Arc::new(ctx.files.copy()) };
     if !args.set_tid.is_empty() && !task.creds().has_cap(c::CAP_SYS_ADMIN) && !task.creds().has_cap(40) {
         return Err(Errno::EPERM);
@@ -182,6 +156,9 @@ fn build(
         };
         let limits = task.tg.limits.read().clone();
         let tg = ThreadGroup::new(tid, Arc::clone(&pidns), actions, limits, kernel.clock.monotonic_nanos());
+        if pidns.is_init(tid) {
+            tg.make_unkillable();
+        }
         tg.dumpable.store(task.tg.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
         tg.oom_score_adj.store(task.tg.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
         tg
@@ -225,6 +202,9 @@ fn publish(
         // Signals that came meanwhile are the caller's to handle before it makes anything.
         if task.tg.signals.lock().group_exit.is_some() {
             return Err(Errno::ERESTARTNOINTR);
+        }
+        if child.tg.pidns.is_closed() {
+            return Err(Errno::ENOMEM);
         }
         if args.has(c::CLONE_THREAD) {
             tree.group_mut(task.tg.tgid)?.threads.push(Arc::clone(child));

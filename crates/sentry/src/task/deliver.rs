@@ -49,7 +49,7 @@ impl Task {
                 Disposition::Default => match DefaultAction::of(signo) {
                     DefaultAction::Ignore | DefaultAction::Continue => {}
                     DefaultAction::Terminate | DefaultAction::Core => {
-                        if !self.is_protected_init() {
+                        if !self.tg.is_unkillable() {
                             return Action::Exit(signo);
                         }
                     }
@@ -58,19 +58,13 @@ impl Task {
                             let tree = self.kernel.tree.lock();
                             tree.group(self.tg.tgid).is_ok_and(|g| tree.is_orphaned(g.pgid, None))
                         };
-                        if !orphaned && !self.is_protected_init() {
+                        if !orphaned && (signo == SIGSTOP || !self.tg.is_unkillable()) {
                             return Action::Stop(signo);
                         }
                     }
                 },
             }
         }
-    }
-
-    /// The init of a PID namespace below the root does not die of signals it has no handler for. (The first process of a
-    /// sandbox is no such init: the sentry does an init's work for it.)
-    fn is_protected_init(&self) -> bool {
-        self.tg.pidns.level() > 0 && self.tg.pidns.init() == Some(self.tg.tgid)
     }
 
     fn take_signal(&self) -> Option<SigInfo> {

@@ -76,11 +76,16 @@ impl Task {
         let cpu = *self.cpu.lock();
         self.tg.past.lock().threads += cpu;
         let mut tree = self.kernel.tree.lock();
-        let last = tree.remove_task(self);
-        if last {
+        if tree.remove_task(self) {
+            if self.tg.pidns.is_init(self.tg.tgid) {
+                tree = self.empty_namespace(tree);
+            }
             self.tg.timers.clear();
             let status = self.tg.signals.lock().group_exit.unwrap_or(status);
             self.end_process(&mut tree, status);
+            self.tg.pidns.note_departure();
+        } else {
+            tree.pass_on_children(self);
         }
         drop(tree);
         self.kernel.report_continued();
@@ -102,13 +107,8 @@ impl Task {
             group.zombie = Some(zombie);
         }
         self.tg.exit_events.notify(Readiness::all());
-        let is_ns_init = self.tg.pidns.init() == Some(tgid);
-        if is_ns_init {
-            self.tg.pidns.close();
-            tree.kill_namespace(&self.tg.pidns, tgid);
-        }
         tree.reparent_children(self);
-        tree.orphan_groups_of(tgid);
+        tree.hang_up_orphans(tree.groups.get(&tgid).map_or(0, |g| g.parent), tgid, Some(tgid));
         tree.hang_up_session(tgid);
         if tgid == self.kernel.init_tgid() {
             self.kernel.init_ended(status, tree);
@@ -148,109 +148,28 @@ impl Tree {
         }
         // A group stop must not wait for it, and a thread that waits for the others to go wants to know.
         let mut signals = task.tg.signals.lock();
+        let mut stopped = None;
         if let StopState::Stopping { signo, left } = signals.stop {
             signals.stop = if left <= 1 {
+                stopped = Some(signo);
                 StopState::Stopped(signo)
             } else {
                 StopState::Stopping { signo, left: left - 1 }
             };
         }
         drop(signals);
+        if let Some(signo) = stopped.filter(|_| !last) {
+            self.report_stop(task.tg.tgid, signo);
+        }
         task.tg.exit_events.notify(Readiness::PRI);
         last
-    }
-
-    /// Everything in a PID namespace dies with its init.
-    fn kill_namespace(&self, ns: &Arc<super::PidNamespace>, init: i32) {
-        let kill = SigInfo::new(SIGKILL, si::SI_KERNEL);
-        for group in self.groups.values() {
-            if group.tg.tgid != init && ns.contains(&group.tg.pidns) && group.zombie.is_none() {
-                let _ = self.send_group(group.tg.tgid, &kill);
-            }
-        }
-    }
-
-    /// Children go to the nearest ancestor that wants orphans, else to the init of their PID namespace.
-    fn reparent_children(&mut self, task: &Task) {
-        let tgid = task.tg.tgid;
-        let Ok(group) = self.group(tgid) else { return };
-        let children: Vec<i32> = group.children.iter().copied().collect();
-        if children.is_empty() {
-            return;
-        }
-        let mut reaper = group.parent;
-        let init = task.tg.pidns.init().unwrap_or(0);
-        loop {
-            match self.groups.get(&reaper) {
-                Some(g)
-                    if g.tg.is_subreaper.load(Ordering::Relaxed)
-                        && !g.threads.is_empty()
-                        && Arc::ptr_eq(&g.tg.pidns, &task.tg.pidns) =>
-                {
-                    break;
-                }
-                Some(g) if reaper != init => reaper = g.parent,
-                _ => {
-                    reaper = init;
-                    break;
-                }
-            }
-        }
-        if reaper == tgid || self.groups.get(&reaper).is_none_or(|g| g.threads.is_empty()) {
-            reaper = 0;
-        }
-        let sentry_reaps = reaper == 0 || reaper == task.kernel.init_tgid();
-        for child in children {
-            let Some(group) = self.groups.get_mut(&child) else { continue };
-            // An orphan announces its end by SIGCHLD whatever it was cloned with.
-            group.exit_signal = SIGCHLD;
-            let dead = group.zombie.is_some();
-            let subreaper =
-                self.groups.get(&reaper).is_some_and(|g| g.tg.is_subreaper.load(Ordering::Relaxed));
-            self.adopt(child, reaper, reaper);
-            if let Some(group) = self.groups.get_mut(&child) {
-                group.auto_reap = sentry_reaps && !subreaper;
-                for thread in group.threads.clone() {
-                    let signo = thread.pdeathsig.load(Ordering::Relaxed);
-                    if signo != 0 {
-                        let _ = self.send_task(&thread, &SigInfo::new(signo, si::SI_USER));
-                    }
-                }
-            }
-            if dead {
-                self.announce_end(child);
-            }
-        }
-    }
-
-    /// A process that ends, or leaves its group, may orphan stopped groups: their members get SIGHUP and SIGCONT.
-    pub(super) fn orphan_groups_of(&mut self, tgid: i32) {
-        let Ok(group) = self.group(tgid) else { return };
-        let mut candidates: Vec<i32> = group
-            .children
-            .iter()
-            .filter_map(|c| self.groups.get(c))
-            .filter(|c| c.sid == group.sid)
-            .map(|c| c.pgid)
-            .collect();
-        candidates.push(group.pgid);
-        candidates.dedup();
-        for pgid in candidates {
-            let stopped = self
-                .members(pgid)
-                .any(|g| g.tg.tgid != tgid && matches!(g.tg.signals.lock().stop, StopState::Stopped(_)));
-            if stopped && self.is_orphaned(pgid, Some(tgid)) {
-                let _ = self.send_pgrp(pgid, &SigInfo::new(SIGHUP, si::SI_KERNEL));
-                let _ = self.send_pgrp(pgid, &SigInfo::new(SIGCONT, si::SI_KERNEL));
-            }
-        }
     }
 
     /// Without its leader a session with a terminal is hung up. There is no terminal of the sandbox's own yet.
     fn hang_up_session(&mut self, _tgid: i32) {}
 
     /// Tells the parent of a process's end, or lets it vanish at once if nobody wants to know.
-    fn announce_end(&mut self, tgid: i32) {
+    pub(super) fn announce_end(&mut self, tgid: i32) {
         let Ok(group) = self.group(tgid) else { return };
         let Some(zombie) = group.zombie else { return };
         let Some(parent) = self.groups.get(&group.parent).filter(|p| !p.threads.is_empty()) else {

@@ -86,6 +86,8 @@ pub struct ThreadGroup {
     pub exit_events: Arc<WaitQueue>,
     /// Whether orphans below it become its children (PR_SET_CHILD_SUBREAPER).
     pub is_subreaper: AtomicBool,
+    /// Whether signals without a handler spare it: the init of a PID namespace below the root.
+    unkillable: AtomicBool,
     /// Whether it has executed a program since it was cloned (setpgid(2)).
     pub has_execed: AtomicBool,
     /// PR_SET_DUMPABLE
@@ -121,6 +123,7 @@ impl ThreadGroup {
             child_events: Arc::new(WaitQueue::new()),
             exit_events: Arc::new(WaitQueue::new()),
             is_subreaper: AtomicBool::new(false),
+            unkillable: AtomicBool::new(false),
             has_execed: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
             past: Mutex::default(),
@@ -141,6 +144,24 @@ impl ThreadGroup {
     #[must_use]
     pub fn limit(&self, resource: u32) -> u64 {
         self.limits.read().soft(resource)
+    }
+
+    /// Whether signals without a handler spare it, unless they are from a namespace above (pid_namespaces(7), "The
+    /// namespace init process").
+    #[must_use]
+    pub fn is_unkillable(&self) -> bool {
+        self.unkillable.load(Ordering::Relaxed)
+    }
+
+    /// It is the init of a PID namespace below the root. (The first process of a sandbox is no such init: the sentry
+    /// does an init's work for it.)
+    pub(super) fn make_unkillable(&self) {
+        self.unkillable.store(true, Ordering::Relaxed);
+    }
+
+    /// It has caused a signal itself that ends it.
+    pub(super) fn make_killable(&self) {
+        self.unkillable.store(false, Ordering::Relaxed);
     }
 
     /// Whether it is ending as a whole.

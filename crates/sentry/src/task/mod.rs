@@ -10,6 +10,8 @@ pub mod exit;
 pub mod group;
 pub mod kernel;
 pub mod limits;
+pub mod namespaces;
+mod orphans;
 pub mod pidns;
 pub mod run;
 pub mod send;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 
+use crate::wait::{Readiness, WaitQueue};
+
 /// Numbers wrap here (`kernel.pid_max`).
 pub const PID_MAX: i32 = 32768;
 /// After wrapping, low numbers stay free (`RESERVED_PIDS`).
@@ -33,6 +35,7 @@ pub struct PidNamespace {
     pub parent: Option<Arc<PidNamespace>>,
     level: u32,
     numbers: Mutex<Numbers>,
+    departures: Arc<WaitQueue>,
 }
 
 impl PidNamespace {
@@ -41,13 +44,13 @@ impl PidNamespace {
     /// # Errors
     /// ENOSPC if nested too deep.
     pub fn new(parent: Option<Arc<PidNamespace>>) -> Result<Arc<Self>, Errno> {
-        static NEXT: AtomicU64 = AtomicU64::new(0xf000_0000);
+        static NEXT: AtomicU64 = AtomicU64::new(0xf200_0000);
         let level = parent.as_ref().map_or(0, |p| p.level + 1);
         if level > MAX_LEVEL {
             return Err(Errno::ENOSPC);
         }
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { id, parent, level, numbers: Mutex::default() }))
+        Ok(Arc::new(Self { id, parent, level, numbers: Mutex::default(), departures: Arc::default() }))
     }
 
     /// How deep it is nested; 0 is the root.
@@ -122,6 +125,26 @@ impl PidNamespace {
         self.numbers.lock().closed = true;
     }
 
+    /// Whether its init is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.numbers.lock().closed
+    }
+
+    /// Told when a process in it, or in one below, has ended.
+    #[must_use]
+    pub fn departures(&self) -> &Arc<WaitQueue> {
+        &self.departures
+    }
+
+    /// A process has ended.
+    pub(super) fn note_departure(&self) {
+        self.departures.notify(Readiness::all());
+        if let Some(parent) = &self.parent {
+            parent.note_departure();
+        }
+    }
+
     /// The number here of a task, 0 if it cannot be seen.
     #[must_use]
     pub fn local(&self, root: i32) -> i32 {
@@ -138,6 +161,12 @@ impl PidNamespace {
     #[must_use]
     pub fn init(&self) -> Option<i32> {
         self.numbers.lock().to_root.get(&1).copied()
+    }
+
+    /// Whether a process is the init of this namespace, which is not the root.
+    #[must_use]
+    pub fn is_init(&self, tgid: i32) -> bool {
+        self.level > 0 && self.init() == Some(tgid)
     }
 
     /// Whether tasks of `other` can be seen from here.

@@ -17,13 +17,18 @@ fn has_room(tg: &ThreadGroup, queued: usize) -> bool {
     (queued as u64) < tg.limit(c::RLIMIT_SIGPENDING)
 }
 
+/// Whether a siginfo says who sent it (sigaction(2), "The siginfo_t argument").
+fn has_sender(info: &SigInfo) -> bool {
+    info.code <= 0 && !matches!(info.code, si::SI_TIMER | si::SI_SIGIO)
+}
+
 impl Tree {
     /// Sends a signal to a process.
     ///
     /// # Errors
     /// EAGAIN if a queued signal finds no room; ESRCH if there is no such process.
     pub fn send_group(&self, tgid: i32, info: &SigInfo) -> Result<(), Errno> {
-        self.send(tgid, None, info)
+        self.send(tgid, None, info, None)
     }
 
     /// Sends a signal to one thread.
@@ -31,13 +36,42 @@ impl Tree {
     /// # Errors
     /// As [`send_group`](Self::send_group).
     pub fn send_task(&self, task: &Arc<Task>, info: &SigInfo) -> Result<(), Errno> {
-        self.send(task.tg.tgid, Some(task), info)
+        self.send(task.tg.tgid, Some(task), info, None)
     }
 
-    fn send(&self, tgid: i32, to: Option<&Arc<Task>>, info: &SigInfo) -> Result<(), Errno> {
+    /// Sends a task's signal to a process, or to one of its threads.
+    ///
+    /// # Errors
+    /// As [`send_group`](Self::send_group).
+    pub fn send_from(
+        &self,
+        sender: &Task,
+        tgid: i32,
+        to: Option<&Arc<Task>>,
+        info: &SigInfo,
+    ) -> Result<(), Errno> {
+        self.send(tgid, to, info, Some(sender))
+    }
+
+    fn send(
+        &self,
+        tgid: i32,
+        to: Option<&Arc<Task>>,
+        info: &SigInfo,
+        sender: Option<&Task>,
+    ) -> Result<(), Errno> {
         let group = self.group(tgid)?;
         let tg = &group.tg;
         let signo = info.signo;
+        let mut info = *info;
+        // The kernel and namespaces above can kill and stop the init of a PID namespace; its own members cannot.
+        let mut forced = info.code == si::SI_KERNEL;
+        if sender.is_some_and(|s| tg.pidns.local(s.tg.tgid) == 0) {
+            forced = true;
+            if has_sender(&info) {
+                info.set_pid(0);
+            }
+        }
         if group.threads.is_empty() {
             return Ok(());
         }
@@ -46,8 +80,12 @@ impl Tree {
         if signals.group_exit.is_some() {
             return Ok(());
         }
+        let spared = tg.is_unkillable() && !(forced && SigSet::UNBLOCKABLE.contains(signo));
         if signo == SIGKILL {
             drop(signals);
+            if spared {
+                return Ok(());
+            }
             group.begin_exit(SIGKILL);
             return Ok(());
         }
@@ -56,7 +94,9 @@ impl Tree {
         {
             let own = first.signals.lock();
             let blocked = own.mask | own.saved_mask.unwrap_or_default() | own.waiting_for;
-            if actions.ignores(signo) && !blocked.contains(signo) {
+            let ignored =
+                actions.ignores(signo) || spared && actions.disposition(signo) == Disposition::Default;
+            if ignored && !blocked.contains(signo) {
                 return Ok(());
             }
         }
@@ -65,7 +105,7 @@ impl Tree {
             Some(task) => {
                 let mut own = task.signals.lock();
                 if has_room(tg, own.pending.len()) {
-                    own.pending.push(*info);
+                    own.pending.push(info);
                 } else if queued && info.code != si::SI_USER {
                     return Err(Errno::EAGAIN);
                 } else {
@@ -81,7 +121,7 @@ impl Tree {
             }
             None => {
                 if has_room(tg, signals.pending.len()) {
-                    signals.pending.push(*info);
+                    signals.pending.push(info);
                 } else if queued && info.code != si::SI_USER {
                     return Err(Errno::EAGAIN);
                 } else {
@@ -158,6 +198,9 @@ impl Task {
         if blocked || actions.disposition(info.signo) == Disposition::Ignore {
             actions.reset(info.signo);
             own.mask.remove(info.signo);
+        }
+        if actions.disposition(info.signo) == Disposition::Default {
+            self.tg.make_killable();
         }
         own.pending.push(info);
         drop(own);

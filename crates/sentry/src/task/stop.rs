@@ -67,7 +67,7 @@ impl Task {
 
 impl Tree {
     /// Tells the parent that a child stopped.
-    fn report_stop(&mut self, tgid: i32, signo: i32) {
+    pub(super) fn report_stop(&mut self, tgid: i32, signo: i32) {
         if let Ok(group) = self.group_mut(tgid) {
             group.stop_report = Some(signo);
             group.continue_report = false;

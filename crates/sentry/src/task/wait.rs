@@ -27,6 +27,8 @@ pub enum Which {
 pub struct ChildEvent {
     /// Its number in the root namespace.
     pub tgid: i32,
+    /// Its number as the one who waits sees it.
+    pub pid: i32,
     /// Its real user id.
     pub uid: u32,
     /// CLD_ code.
@@ -83,7 +85,7 @@ impl Tree {
             }
             any = true;
             if let Some(event) = event_of(group, options) {
-                found = Some(event);
+                found = Some(ChildEvent { pid: task.tg.pidns.local(child), ..event });
                 break;
             }
         }

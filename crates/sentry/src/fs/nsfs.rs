@@ -1,0 +1,49 @@
+//! Files that stand for namespaces: what the links of `/proc/PID/ns` lead to (namespaces(7)).
+
+use std::sync::Arc;
+
+use stockade_abi::Errno;
+use stockade_abi::file::Statfs;
+use stockade_abi::general as c;
+
+use crate::task::namespaces::Namespace;
+use crate::vfs::{Attrs, FileOps, FileType, Inode, Path, anon};
+
+/// Magic number of statfs(2).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+struct NsInode(Namespace);
+
+impl Inode for NsInode {
+    fn file_type(&self) -> FileType {
+        FileType::Regular
+    }
+
+    fn attrs(&self) -> Result<Attrs, Errno> {
+        let ino = self.0.id();
+        Ok(Attrs { ino, mode: c::S_IFREG | 0o444, nlink: 1, blksize: 4096, ..Attrs::default() })
+    }
+
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        if flags & c::O_ACCMODE != c::O_RDONLY {
+            return Err(Errno::EPERM);
+        }
+        Ok(Arc::new(NsFile(self.0.clone())))
+    }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        Ok(Statfs { kind: NSFS_MAGIC, bsize: 4096, frsize: 4096, namelen: 255, ..Statfs::default() })
+    }
+}
+
+/// An open file of a namespace.
+pub struct NsFile(pub Namespace);
+
+impl FileOps for NsFile {}
+
+/// Where the link of a namespace leads.
+#[must_use]
+pub fn path(namespace: Namespace) -> Path {
+    let name = format!("{}:[{}]", namespace.name(), namespace.id());
+    anon::wrap(name.as_bytes(), Arc::new(NsInode(namespace)))
+}
