@@ -20,7 +20,7 @@ macro_rules! areas {
 
 areas! {
     events: epoll eventfd pipe poll;
-    files: copy data descriptors directory locks mounts names open perm stat walk;
+    files: copy data descriptors directory inotify locks mounts names open perm stat walk;
     futex: pi shared wait;
     loader: auxv dynamic errors script;
     memory: brk madvise memfd mmap mremap protect share stack;

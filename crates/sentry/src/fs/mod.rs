@@ -4,6 +4,7 @@ pub mod dev;
 pub mod epoll;
 pub mod eventfd;
 pub mod host;
+pub mod inotify;
 pub mod mountable;
 pub mod nsfs;
 pub mod overlay;

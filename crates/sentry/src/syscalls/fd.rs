@@ -155,7 +155,7 @@ pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
             let flags = if on != 0 { file.flags() | c::FASYNC } else { file.flags() & !c::FASYNC };
             file.set_flags(flags).map(|()| 0)
         }
-        io::FIONREAD if file.attrs()?.file_type() == FileType::Regular => {
+        io::FIONREAD if file.ops().is_seekable() && file.attrs()?.file_type() == FileType::Regular => {
             let size = file.attrs()?.size;
             let left = file.with_position(|p| Ok(size.saturating_sub(*p)))?;
             ctx.mm.copy_out(arg, &i32::try_from(left).unwrap_or(i32::MAX))?;
@@ -217,7 +217,9 @@ pub(super) fn fallocate(ctx: &mut Ctx, a: &Args) -> SysResult {
     if offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
         return Err(Errno::EFBIG);
     }
-    file.ops().allocate(a.u32(1), offset, len).map(|()| 0)
+    file.ops().allocate(a.u32(1), offset, len)?;
+    file.path.dentry.notify(c::IN_MODIFY);
+    Ok(0)
 }
 
 pub(super) fn fadvise64(ctx: &mut Ctx, a: &Args) -> SysResult {

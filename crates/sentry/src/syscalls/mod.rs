@@ -4,6 +4,7 @@ mod events;
 mod fd;
 mod futex;
 mod ids;
+mod inotify;
 mod memfd;
 mod memory;
 mod mount;

@@ -326,6 +326,7 @@ fn entries(
         *position = next;
         Ok(())
     })?;
+    file.path.dentry.notify(c::IN_ACCESS);
     Ok(out.len() as u64)
 }
 

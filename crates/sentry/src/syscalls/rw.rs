@@ -130,7 +130,7 @@ pub(super) fn pwritev2(ctx: &mut Ctx, a: &Args) -> SysResult {
     let file = ctx.file(a.i32(0))?;
     let mut source = UserSource::vectored(&ctx.mm, a.u64(1), a.u64(2))?;
     if a.u32(5) & RWF_APPEND != 0 && file.is_writable() && file.ops().is_seekable() {
-        return file.ops().append(&file, &mut source).map(|(n, _)| n as u64);
+        return file.append(&mut source).map(|n| n as u64);
     }
     let offset = (a.i64(3) != -1).then_some(a.i64(3));
     do_write(ctx, &file, &mut source, offset)

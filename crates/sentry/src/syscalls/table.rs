@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, memfd, memory, mount, names, namespaces, open, poll, process, rw, sched,
-    signal, stat, system, time, xattr,
+    Handler, events, fd, futex, ids, inotify, memfd, memory, mount, names, namespaces, open, poll, process,
+    rw, sched, signal, stat, system, time, xattr,
 };
 
 /// What an argument is, for strace.
@@ -267,6 +267,9 @@ pub static TABLE: &[Syscall] = &[
     full(235, "utimes", &[Path, Ptr], names::utimes),
     partial(246, "kexec_load", &[Hex, Hex, Ptr, Hex], system::not_permitted, "refused"),
     full(247, "waitid", &[Int, Int, Ptr, Hex, Ptr], process::waitid),
+    full(253, "inotify_init", &[], inotify::inotify_init),
+    full(254, "inotify_add_watch", &[Fd, Path, Hex], inotify::inotify_add_watch),
+    full(255, "inotify_rm_watch", &[Fd, Int], inotify::inotify_rm_watch),
     full(257, "openat", &[DirFd, Path, OpenFlags, Mode], open::openat),
     full(258, "mkdirat", &[DirFd, Path, Mode], names::mkdirat),
     full(259, "mknodat", &[DirFd, Path, Mode, Hex], names::mknodat),
@@ -293,6 +296,7 @@ pub static TABLE: &[Syscall] = &[
     full(291, "epoll_create1", &[OpenFlags], events::epoll_create1),
     full(292, "dup3", &[Fd, Fd, OpenFlags], fd::dup3),
     full(293, "pipe2", &[Ptr, OpenFlags], system::pipe2),
+    full(294, "inotify_init1", &[OpenFlags], inotify::inotify_init1),
     full(295, "preadv", &[Fd, Ptr, Uint, Int], rw::preadv),
     full(296, "pwritev", &[Fd, Ptr, Uint, Int], rw::pwritev),
     full(297, "rt_tgsigqueueinfo", &[Int, Int, Signal, Ptr], signal::rt_tgsigqueueinfo),

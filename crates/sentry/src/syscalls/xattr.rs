@@ -93,7 +93,9 @@ fn set(ctx: &Ctx, place: &Path, a: &Args) -> SysResult {
     let mut value = vec![0; a.u64(3) as usize];
     ctx.mm.read_exact(a.u64(2), &mut value)?;
     may_use(ctx, place, &name, Access::WRITE)?;
-    place.dentry.inode.set_xattr(&name, &value, flags).map(|()| 0)
+    place.dentry.inode.set_xattr(&name, &value, flags)?;
+    place.dentry.notify(c::IN_ATTRIB);
+    Ok(0)
 }
 
 pub(super) fn setxattr(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -140,7 +142,9 @@ pub(super) fn flistxattr(ctx: &mut Ctx, a: &Args) -> SysResult {
 fn remove(ctx: &Ctx, place: &Path, a: &Args) -> SysResult {
     let name = name(ctx, a.u64(1))?;
     may_use(ctx, place, &name, Access::WRITE)?;
-    place.dentry.inode.remove_xattr(&name).map(|()| 0)
+    place.dentry.inode.remove_xattr(&name)?;
+    place.dentry.notify(c::IN_ATTRIB);
+    Ok(0)
 }
 
 pub(super) fn removexattr(ctx: &mut Ctx, a: &Args) -> SysResult {

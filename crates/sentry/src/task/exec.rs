@@ -64,7 +64,7 @@ pub fn open_executable(
     let place = request.walk(flags).resolve(path)?;
     check_executable(&request, &place)?;
     let ops = Arc::clone(&place.dentry.inode).open(c::O_RDONLY)?;
-    Ok(File::new(place, ops, c::O_RDONLY))
+    Ok(File::open(place, ops, c::O_RDONLY))
 }
 
 fn check_executable(request: &ops::Request<'_>, place: &crate::vfs::Path) -> Result<(), Errno> {
@@ -91,7 +91,7 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
             };
             check_executable(&who, &file.path)?;
             let ops = Arc::clone(&file.path.dentry.inode).open(c::O_RDONLY)?;
-            File::new(file.path.clone(), ops, c::O_RDONLY)
+            File::open(file.path.clone(), ops, c::O_RDONLY)
         }
         None => open_executable(request.creds, request.fs, request.path, request.no_follow)?,
     };

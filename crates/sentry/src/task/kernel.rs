@@ -15,6 +15,7 @@ use super::run;
 use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
 use super::tree::{Group, Tree};
 use crate::creds::Credentials;
+use crate::fs::inotify;
 use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
 use crate::signal::Actions;
@@ -62,6 +63,8 @@ pub struct Kernel {
     pub memory_files: Arc<Budget>,
     /// Files in memory without a name: memfds and shared anonymous memory.
     pub shm: Arc<TmpFs>,
+    /// How much of inotify(7) each user has.
+    pub inotify_users: Arc<inotify::Users>,
     /// Who is told of system calls.
     pub tracer: RwLock<Option<Arc<Tracer>>>,
     /// Whether there is a tracer.
@@ -119,6 +122,7 @@ impl Kernel {
             continued: Mutex::default(),
             shm: TmpFs::unattached(Arc::clone(&memory_files)),
             memory_files,
+            inotify_users: Arc::default(),
             tracer: RwLock::new(None),
             is_tracing: AtomicBool::new(false),
             init: AtomicI32::new(0),

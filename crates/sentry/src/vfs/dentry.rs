@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use stockade_abi::Errno;
 
 use super::inode::Inode;
+use super::notify::Watches;
 
 /// One mounted instance of a file system.
 pub struct SuperBlock {
@@ -25,6 +26,8 @@ pub struct SuperBlock {
     pub revalidates: bool,
     /// Held while directories move, so that the tree above a name stands still.
     pub rename_lock: Mutex<()>,
+    /// Who watches its files.
+    pub watches: Watches,
     cached: AtomicUsize,
 }
 
@@ -46,6 +49,7 @@ impl SuperBlock {
             caches_names,
             revalidates,
             rename_lock: Mutex::new(()),
+            watches: Watches::default(),
             cached: AtomicUsize::new(0),
         })
     }
@@ -67,6 +71,10 @@ pub struct Dentry {
     children: Mutex<HashMap<Arc<[u8]>, Child>>,
     deleted: AtomicBool,
     mounts: AtomicU32,
+    /// The inode's number, once somebody watches.
+    ino: OnceLock<u64>,
+    /// Whether the name was the last one of its inode when it was removed.
+    last_link: AtomicBool,
 }
 
 /// Cached children are kept alive by their directory, others only by their users.
@@ -106,6 +114,8 @@ impl Dentry {
             children: Mutex::default(),
             deleted: AtomicBool::new(false),
             mounts: AtomicU32::new(0),
+            ino: OnceLock::new(),
+            last_link: AtomicBool::new(false),
         })
     }
 
@@ -127,6 +137,24 @@ impl Dentry {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The number of its inode.
+    ///
+    /// # Errors
+    /// What its attributes fail with.
+    pub fn ino(&self) -> Result<u64, Errno> {
+        match self.ino.get() {
+            Some(&ino) => Ok(ino),
+            None => {
+                let ino = self.inode.attrs()?.ino;
+                Ok(*self.ino.get_or_init(|| ino))
+            }
+        }
+    }
+
+    pub(super) fn set_last_link(&self) {
+        self.last_link.store(true, Ordering::Release);
     }
 
     /// The directory it is in; none for roots and unattached names.
@@ -214,6 +242,14 @@ impl Dentry {
             let second = b.lock();
             let first = a.lock();
             (first, Some(second))
+        }
+    }
+}
+
+impl Drop for Dentry {
+    fn drop(&mut self) {
+        if *self.last_link.get_mut() {
+            self.notify_gone();
         }
     }
 }

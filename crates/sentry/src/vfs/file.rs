@@ -210,6 +210,30 @@ impl File {
         })
     }
 
+    /// As [`new`](Self::new), for those who open by name: whoever watches is told.
+    #[must_use]
+    pub fn open(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+        let file = Self::new(path, ops, flags);
+        file.path.dentry.notify(c::IN_OPEN);
+        file
+    }
+
+    /// Tells whoever watches that something was read.
+    fn accessed(&self, n: usize) -> usize {
+        if n > 0 {
+            self.path.dentry.notify(c::IN_ACCESS);
+        }
+        n
+    }
+
+    /// Tells whoever watches that something was written.
+    fn modified(&self, n: usize) -> usize {
+        if n > 0 {
+            self.path.dentry.notify(c::IN_MODIFY);
+        }
+        n
+    }
+
     /// A number that no other description has had, for locks.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -286,12 +310,12 @@ impl File {
             return Err(Errno::EBADF);
         }
         if !self.ops.is_seekable() {
-            return self.ops.read(self, dst, 0);
+            return self.ops.read(self, dst, 0).map(|n| self.accessed(n));
         }
         let mut position = self.position.lock();
         let n = self.ops.read(self, dst, *position)?;
         *position += n as u64;
-        Ok(n)
+        Ok(self.accessed(n))
     }
 
     /// pread(2).
@@ -309,7 +333,7 @@ impl File {
         if !self.is_readable() {
             return Err(Errno::EBADF);
         }
-        self.ops.read(self, dst, offset)
+        self.ops.read(self, dst, offset).map(|n| self.accessed(n))
     }
 
     /// write(2): at the position, or with O_APPEND at the end.
@@ -321,17 +345,17 @@ impl File {
             return Err(Errno::EBADF);
         }
         if !self.ops.is_seekable() {
-            return self.ops.write(self, src, 0);
+            return self.ops.write(self, src, 0).map(|n| self.modified(n));
         }
         let mut position = self.position.lock();
         if self.flags() & c::O_APPEND != 0 {
             let (n, end) = self.ops.append(self, src)?;
             *position = end;
-            return Ok(n);
+            return Ok(self.modified(n));
         }
         let n = self.ops.write(self, src, *position)?;
         *position += n as u64;
-        Ok(n)
+        Ok(self.modified(n))
     }
 
     /// pwrite(2). With O_APPEND Linux appends all the same.
@@ -350,9 +374,17 @@ impl File {
             return Err(Errno::EBADF);
         }
         if self.flags() & c::O_APPEND != 0 {
-            return self.ops.append(self, src).map(|(n, _)| n);
+            return self.append(src);
         }
-        self.ops.write(self, src, offset)
+        self.ops.write(self, src, offset).map(|n| self.modified(n))
+    }
+
+    /// Writes at the end, wherever the position is (RWF_APPEND). The caller has checked that it is open for writing.
+    ///
+    /// # Errors
+    /// [`FileOps::append`]'s.
+    pub fn append(&self, src: &mut dyn Source) -> Result<usize, Errno> {
+        self.ops.append(self, src).map(|(n, _)| self.modified(n))
     }
 
     /// lseek(2).
@@ -384,6 +416,10 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        if !self.is_path_only() {
+            let event = if self.is_writable() { c::IN_CLOSE_WRITE } else { c::IN_CLOSE_NOWRITE };
+            self.path.dentry.notify(event);
+        }
         self.ops.release(self.flags());
     }
 }

@@ -13,6 +13,7 @@ pub mod inode;
 pub mod lock;
 pub mod mount;
 pub mod namespace;
+pub mod notify;
 pub mod ops;
 pub mod perm;
 pub mod walk;

@@ -165,6 +165,7 @@ impl<'a> Request<'a> {
                         Err(e) => return Err(e),
                     };
                     drop(locked);
+                    dir.dentry.notify_entry(name, c::IN_CREATE, false);
                     return self.open_place(Path { mount: dir.mount, dentry }, flags, true);
                 }
                 Err(e) => return Err(e),
@@ -182,7 +183,7 @@ impl<'a> Request<'a> {
         let name = format!("#{}", inode.attrs()?.ino);
         let dentry = Dentry::unattached(Arc::clone(&dir.dentry.sb), Arc::clone(&inode), name.as_bytes());
         let ops = inode.open(flags)?;
-        Ok(File::new(Path { mount: dir.mount, dentry }, ops, flags))
+        Ok(File::open(Path { mount: dir.mount, dentry }, ops, flags))
     }
 
     /// Opens what is at a place. `created`: by this very call, so that permissions do not matter.
@@ -223,10 +224,11 @@ impl<'a> Request<'a> {
             }
         }
         let ops = Arc::clone(inode).open(flags)?;
+        let file = File::open(place, ops, flags);
         if flags & c::O_TRUNC != 0 && kind == FileType::Regular && !created {
-            self.truncate_inode(&place, 0)?;
+            self.truncate_inode(&file.path, 0)?;
         }
-        Ok(File::new(place, ops, flags))
+        Ok(file)
     }
 
     /// Sets the size, and clears set-id bits as a write would.
@@ -240,7 +242,9 @@ impl<'a> Request<'a> {
             .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777)
             .filter(|&m| m != attrs.mode & 0o7777);
         let set = SetAttrs { size: Some(size), mtime: Some(TimeSet::Now), mode, ..SetAttrs::default() };
-        inode.set_attrs(&set)
+        inode.set_attrs(&set)?;
+        place.dentry.notify(c::IN_MODIFY);
+        Ok(())
     }
 
     /// truncate(2).
@@ -285,6 +289,7 @@ impl<'a> Request<'a> {
         let inode = dir.dentry.inode.create(&name, &self.new_node(&attrs, kind, mode))?;
         let dentry = locked.add(&name, inode);
         drop(locked);
+        dir.dentry.notify_entry(&name, c::IN_CREATE, dentry.inode.is_dir());
         Ok(Path { mount: dir.mount, dentry })
     }
 
@@ -315,6 +320,9 @@ impl<'a> Request<'a> {
         self.may_create_in(&dir)?;
         dir.dentry.inode.link(&name, &target.dentry.inode)?;
         locked.add(&name, Arc::clone(&target.dentry.inode));
+        drop(locked);
+        target.dentry.notify_self(c::IN_ATTRIB);
+        dir.dentry.notify_entry(&name, c::IN_CREATE, false);
         Ok(())
     }
 
@@ -356,12 +364,20 @@ impl<'a> Request<'a> {
         if child.is_mount_point() {
             return Err(Errno::EBUSY);
         }
+        child.note_last_link();
         if directory {
             dir.dentry.inode.rmdir(&name, &child.inode)?;
         } else {
             dir.dentry.inode.unlink(&name, &child.inode)?;
         }
         locked.remove(&name);
+        drop(locked);
+        if !directory {
+            child.notify_self(c::IN_ATTRIB);
+        }
+        // The child's own end comes first, unless somebody has it open.
+        drop(child);
+        dir.dentry.notify_entry(&name, c::IN_DELETE, directory);
         Ok(())
     }
 
@@ -439,6 +455,9 @@ impl<'a> Request<'a> {
         if child.is_mount_point() || existing.as_ref().is_some_and(|e| e.is_mount_point()) {
             return Err(Errno::EBUSY);
         }
+        if let Some(replaced) = existing.as_ref().filter(|_| !exchange) {
+            replaced.note_last_link();
+        }
         child.prepare_move()?;
         if let Some(other) = existing.as_ref().filter(|_| exchange) {
             other.prepare_move()?;
@@ -452,6 +471,15 @@ impl<'a> Request<'a> {
             from_dir.exchanged(name, into_dir.as_mut(), new_name);
         } else {
             from_dir.moved(name, into_dir.as_mut(), new_name);
+        }
+        drop((from_dir, into_dir));
+        let (here, there) = ((&*from.dir.dentry, &**name), (&*into.dir.dentry, &**new_name));
+        match existing.as_ref().filter(|_| exchange) {
+            None => child.notify_moved(here, there, existing.as_ref()),
+            Some(other) => {
+                child.notify_moved(here, there, None);
+                other.notify_moved(there, here, None);
+            }
         }
         Ok(())
     }
@@ -470,7 +498,9 @@ impl<'a> Request<'a> {
         if !self.creds.in_group(Kgid(attrs.gid)) && !self.creds.has_cap(c::CAP_FSETID) {
             mode &= !c::S_ISGID;
         }
-        place.dentry.inode.set_attrs(&SetAttrs { mode: Some(mode), ..SetAttrs::default() })
+        place.dentry.inode.set_attrs(&SetAttrs { mode: Some(mode), ..SetAttrs::default() })?;
+        place.dentry.notify(c::IN_ATTRIB);
+        Ok(())
     }
 
     /// chown(2). `None` leaves an id as it is.
@@ -490,7 +520,11 @@ impl<'a> Request<'a> {
         }
         let mode = (attrs.file_type() != FileType::Directory && attrs.mode & (c::S_ISUID | c::S_ISGID) != 0)
             .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777);
-        place.dentry.inode.set_attrs(&SetAttrs { uid, gid, mode, ..SetAttrs::default() })
+        place.dentry.inode.set_attrs(&SetAttrs { uid, gid, mode, ..SetAttrs::default() })?;
+        if uid.is_some() || gid.is_some() || mode.is_some() {
+            place.dentry.notify(c::IN_ATTRIB);
+        }
+        Ok(())
     }
 
     /// utimensat(2). `None` leaves a time as it is (UTIME_OMIT).
@@ -514,7 +548,13 @@ impl<'a> Request<'a> {
             }
             perm::check(&attrs, self.creds, Access::WRITE)?;
         }
-        place.dentry.inode.set_attrs(&SetAttrs { atime, mtime, ..SetAttrs::default() })
+        place.dentry.inode.set_attrs(&SetAttrs { atime, mtime, ..SetAttrs::default() })?;
+        place.dentry.notify(match (atime, mtime) {
+            (Some(_), Some(_)) => c::IN_ATTRIB,
+            (Some(_), None) => c::IN_ACCESS,
+            (None, _) => c::IN_MODIFY,
+        });
+        Ok(())
     }
 
     /// access(2), with the credentials given.
