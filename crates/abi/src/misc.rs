@@ -47,3 +47,11 @@ pub const IOV_MAX: usize = 1024;
 pub const MAX_RW_COUNT: usize = 0x7fff_f000;
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;
+
+/// ADDR_NO_RANDOMIZE of personality(2).
+pub const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
+/// READ_IMPLIES_EXEC of personality(2).
+pub const READ_IMPLIES_EXEC: u32 = 0x0040_0000;
+/// What of personality(2) a program with more rights does not inherit: ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC,
+/// ADDR_COMPAT_LAYOUT, MMAP_PAGE_ZERO.
+pub const PER_CLEAR_ON_SETID: u32 = ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC | 0x0020_0000 | 0x0010_0000;

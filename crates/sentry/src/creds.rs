@@ -1,6 +1,11 @@
 //! Credentials of a task (credentials(7), capabilities(7)).
 
+mod exec;
+
 use serde::{Deserialize, Serialize};
+use stockade_abi::Errno;
+
+pub use exec::{Executed, FileCaps};
 
 /// A user id in the root user namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,10 +52,49 @@ impl Credentials {
     }
 }
 
-/// SECBIT_NOROOT
-const NOROOT: u32 = 1;
+/// Bits of [`Credentials::securebits`] (capabilities(7), "The securebits flags"). Each has a lock, the bit above it.
+#[expect(missing_docs, reason = "named as in capabilities(7)")]
+pub mod securebits {
+    pub const NOROOT: u32 = 1;
+    pub const NO_SETUID_FIXUP: u32 = 1 << 2;
+    pub const KEEP_CAPS: u32 = 1 << 4;
+    pub const KEEP_CAPS_LOCKED: u32 = 1 << 5;
+    pub const NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
+    pub const ALL_BITS: u32 = 0x55;
+    pub const ALL_LOCKS: u32 = ALL_BITS << 1;
+}
 
 impl Credentials {
+    /// Sets the securebits (PR_SET_SECUREBITS).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SETPCAP, for locked and for unknown bits.
+    pub fn set_securebits(&mut self, bits: u64) -> Result<(), Errno> {
+        use securebits::{ALL_BITS, ALL_LOCKS};
+        let bits = u32::try_from(bits).map_err(|_| Errno::EPERM)?;
+        let locked = (self.securebits & ALL_LOCKS) >> 1;
+        if locked & (self.securebits ^ bits) != 0
+            || self.securebits & ALL_LOCKS & !bits != 0
+            || bits & !(ALL_BITS | ALL_LOCKS) != 0
+            || !self.has_cap(stockade_abi::general::CAP_SETPCAP)
+        {
+            return Err(Errno::EPERM);
+        }
+        self.securebits = bits;
+        Ok(())
+    }
+
+    /// Whether others may no longer look into a process that had `self` before and has `new` now (prctl(2),
+    /// PR_SET_DUMPABLE).
+    #[must_use]
+    pub fn becomes_private(&self, new: &Self) -> bool {
+        self.euid != new.euid
+            || self.egid != new.egid
+            || self.fsuid != new.fsuid
+            || self.fsgid != new.fsgid
+            || new.permitted & !self.permitted != 0
+    }
+
     /// Every capability, as root of a fresh system has them.
     #[must_use]
     pub fn root() -> Self {
@@ -85,64 +129,5 @@ impl Credentials {
             (creds.permitted, creds.effective) = (creds.bounding, creds.bounding);
         }
         creds
-    }
-
-    /// Who executing a file makes of somebody, and whether AT_SECURE is set (capabilities(7), "Transformation of
-    /// capabilities during execve()"). Files have no capabilities of their own here.
-    #[must_use]
-    pub fn after_exec(&self, file: &crate::vfs::Attrs, nosuid: bool) -> (Self, bool) {
-        use stockade_abi::general as c;
-        let mut new = self.clone();
-        if !nosuid && !self.no_new_privs {
-            if file.mode & c::S_ISUID != 0 {
-                new.euid = Kuid(file.uid);
-            }
-            if file.mode & (c::S_ISGID | c::S_IXGRP) == c::S_ISGID | c::S_IXGRP {
-                new.egid = Kgid(file.gid);
-            }
-        }
-        let changed = new.euid != self.euid || new.egid != self.egid;
-        (new.suid, new.fsuid, new.sgid, new.fsgid) = (new.euid, new.euid, new.egid, new.egid);
-        if changed {
-            new.ambient = 0;
-        }
-        let as_root = self.securebits & NOROOT == 0;
-        let (file_permitted, file_inheritable) =
-            if as_root && (new.uid.0 == 0 || new.euid.0 == 0) { (!0, !0) } else { (0, 0) };
-        let file_effective = as_root && new.euid.0 == 0;
-        new.permitted =
-            (self.inheritable & file_inheritable) | (file_permitted & self.bounding) | new.ambient;
-        new.permitted &= stockade_abi::sched::CAP_FULL;
-        new.effective = if file_effective { new.permitted } else { new.ambient };
-        new.securebits &= !(1 << 4);
-        let gained = new.permitted & !(self.inheritable | new.ambient) != 0 && new.uid.0 != 0;
-        (new, changed || gained || self.uid != self.euid || self.gid != self.egid)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use stockade_abi::general as c;
-
-    use super::*;
-    use crate::vfs::Attrs;
-
-    #[test]
-    fn set_user_id_gives_root_its_capabilities() {
-        let user = Credentials::initial(1000, 1000, &[]);
-        let su = Attrs { mode: c::S_IFREG | 0o4755, ..Attrs::default() };
-        let (root, secure) = user.after_exec(&su, false);
-        assert!(secure && root.euid == Kuid(0) && root.uid == Kuid(1000) && root.has_cap(0));
-        let (same, secure) = user.after_exec(&su, true);
-        assert!(!secure && same.euid == Kuid(1000) && same.effective == 0);
-        let locked = Credentials { no_new_privs: true, ..user };
-        assert_eq!(locked.after_exec(&su, false).0.euid, Kuid(1000));
-    }
-
-    #[test]
-    fn root_keeps_what_the_bounding_set_lets_it() {
-        let root = Credentials { bounding: 0b101, ..Credentials::root() };
-        let (after, secure) = root.after_exec(&Attrs { mode: c::S_IFREG | 0o755, ..Attrs::default() }, false);
-        assert_eq!((after.permitted, after.effective, secure), (0b101, 0b101, false));
     }
 }

@@ -77,6 +77,7 @@ CASE(others)
     TRY(prctl(PR_GET_FPEMU, &(int){0}));
     TRY(prctl(12345));
     TRY(prctl(-1));
+    become(1000, 1000);
     TRY(prctl(PR_SET_MM, PR_SET_MM_BRK, 0, 0, 0));
     TRY(prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
 }

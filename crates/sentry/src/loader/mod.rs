@@ -50,6 +50,8 @@ pub struct LoadRequest<'a> {
     pub secure: bool,
     /// RLIMIT_STACK
     pub stack_limit: u64,
+    /// Whether addresses are moved randomly; not with ADDR_NO_RANDOMIZE of personality(2).
+    pub randomize: bool,
     /// For the ELF interpreter.
     pub open: &'a Opener<'a>,
 }
@@ -116,6 +118,7 @@ fn check_strings(strings: &[Vec<u8>]) -> Result<u64, Errno> {
     Ok(total)
 }
 
+/// Pages to move something by, as bytes.
 fn random(bits: u32) -> u64 {
     let mut bytes = [0; 8];
     // Without randomness from the host addresses are merely predictable.
@@ -146,6 +149,7 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
     };
 
     // As Linux places them: stack at the top, mappings below it, the program at two thirds, all moved randomly.
+    let random = if request.randomize { random } else { |_| 0 };
     let stack_top = usable.end - random(22);
     let gap = request.stack_limit.clamp(128 << 20, usable.end / 6 * 5);
     let mmap_base = (stack_top - gap).saturating_sub((1 << 20) + random(24)) & !(PAGE_SIZE - 1);

@@ -106,7 +106,10 @@ pub fn push(ctx: &mut Context, mem: &impl UserMemory, fp: &FpState, d: &Delivery
     let mc = &mut frame.uc.mcontext;
     (mc.err, mc.trapno, mc.cr2) = (d.fault.error_code, d.fault.trap_no, d.fault.cr2);
     (mc.oldmask, mc.fpstate) = (d.mask.0, fpstate);
-    mem.write_exact(sp, frame.as_bytes())?;
+    // Without SA_SIGINFO the place of the information keeps what is there.
+    let bytes = frame.as_bytes();
+    let info_at = std::mem::offset_of!(RtSigframe, info);
+    mem.write_exact(sp, if flags.contains(SaFlags::SIGINFO) { bytes } else { &bytes[..info_at] })?;
 
     let r = &mut ctx.regs;
     r.rsp = sp;

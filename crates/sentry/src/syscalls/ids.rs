@@ -6,13 +6,10 @@ use stockade_abi::prctl as p;
 use stockade_abi::sched::{CapData, CapHeader};
 
 use super::{Args, Ctx, SysResult};
+use crate::creds::securebits::{KEEP_CAPS, NO_CAP_AMBIENT_RAISE, NO_SETUID_FIXUP};
 use crate::creds::{Credentials, Kgid, Kuid};
 use crate::mm::UserMemory;
 
-/// SECBIT_NO_SETUID_FIXUP
-const NO_SETUID_FIXUP: u32 = 4;
-/// SECBIT_KEEP_CAPS
-const KEEP_CAPS: u32 = 16;
 /// Capabilities that follow the file system uid (capabilities(7)): CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID,
 /// LINUX_IMMUTABLE, MKNOD, MAC_OVERRIDE.
 const FS_CAPS: u64 = 0b1_1111 | 1 << 9 | 1 << 27 | 1 << 32;
@@ -51,14 +48,11 @@ pub(super) fn getresgid(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 /// Changes uids, then capabilities as capabilities(7), "Effect of user ID changes on capabilities", has it.
 fn change_uids(ctx: &Ctx, change: impl FnOnce(&mut Credentials) -> Result<(), Errno>) -> SysResult {
+    let before = ctx.task.creds().uid;
     ctx.task.change_creds(|creds| {
         let old = creds.clone();
         change(creds)?;
         creds.fsuid = creds.euid;
-        if creds.euid != old.euid {
-            ctx.task.pdeathsig.store(0, std::sync::atomic::Ordering::Relaxed);
-            ctx.task.tg.dumpable.store(0, std::sync::atomic::Ordering::Relaxed);
-        }
         if creds.securebits & NO_SETUID_FIXUP != 0 {
             return Ok(());
         }
@@ -77,6 +71,11 @@ fn change_uids(ctx: &Ctx, change: impl FnOnce(&mut Credentials) -> Result<(), Er
         }
         Ok(())
     })?;
+    let creds = ctx.task.creds();
+    if creds.uid != before {
+        let exceeded = creds.uid.0 != 0 && ctx.task.has_too_many_processes(0);
+        ctx.task.exceeded_nproc.store(exceeded, std::sync::atomic::Ordering::Relaxed);
+    }
     Ok(0)
 }
 
@@ -356,7 +355,8 @@ pub(super) fn cap_ambient(ctx: &Ctx, a: &Args) -> SysResult {
     match a.u32(1) {
         p::PR_CAP_AMBIENT_IS_SET => Ok(u64::from(ctx.task.creds().ambient & bit != 0)),
         p::PR_CAP_AMBIENT_RAISE => ctx.task.change_creds(|creds| {
-            if creds.permitted & creds.inheritable & bit == 0 {
+            if creds.permitted & creds.inheritable & bit == 0 || creds.securebits & NO_CAP_AMBIENT_RAISE != 0
+            {
                 return Err(Errno::EPERM);
             }
             creds.ambient |= bit;

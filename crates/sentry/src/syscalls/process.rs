@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::prctl as p;
 use stockade_abi::sched::{CLONE_ARGS_SIZE_VER0, CloneArgs as RawCloneArgs};
 use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
 use stockade_abi::time::{Rusage, Timeval};
@@ -14,6 +13,7 @@ use super::open::copy_in_extensible;
 use super::{Args, Ctx, Flow, SysResult};
 use crate::mm::UserMemory;
 use crate::task::clone::{self, CloneArgs};
+use crate::task::exec::{self, ByDescriptor};
 use crate::task::exit::status_of_exit;
 use crate::task::wait::{ChildEvent, Which};
 
@@ -121,7 +121,7 @@ pub(super) fn execve(ctx: &mut Ctx, a: &Args) -> SysResult {
     let mut total = 0;
     let argv = strings(ctx, a.u64(1), &mut total)?;
     let envp = strings(ctx, a.u64(2), &mut total)?;
-    crate::task::exec::exec(ctx, &path, argv, envp, None, false)
+    exec::exec(ctx, &path, argv, envp, ByDescriptor::default())
 }
 
 pub(super) fn execveat(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -139,17 +139,18 @@ pub(super) fn execveat(ctx: &mut Ctx, a: &Args) -> SysResult {
             return Err(Errno::ENOENT);
         }
         let file = ctx.files.get(dirfd)?;
-        let name = format!("/dev/fd/{dirfd}");
-        return crate::task::exec::exec(ctx, name.as_bytes(), argv, envp, Some(file), no_follow);
+        let by = ByDescriptor { file: Some(file), closes_file: ctx.files.cloexec(dirfd)?, no_follow };
+        return exec::exec(ctx, format!("/dev/fd/{dirfd}").as_bytes(), argv, envp, by);
     }
     if path.first() == Some(&b'/') || dirfd == c::AT_FDCWD {
-        return crate::task::exec::exec(ctx, &path, argv, envp, None, no_follow);
+        return exec::exec(ctx, &path, argv, envp, ByDescriptor { no_follow, ..ByDescriptor::default() });
     }
     let how = if no_follow { c::AT_SYMLINK_NOFOLLOW } else { 0 };
     let place = super::stat::place_at(ctx, dirfd, &path, how)?;
     let file = crate::vfs::File::new(place, Arc::clone(ctx.files.get(dirfd)?.ops()), c::O_PATH);
     let name = [format!("/dev/fd/{dirfd}/").as_bytes(), &path].concat();
-    crate::task::exec::exec(ctx, &name, argv, envp, Some(file), no_follow)
+    let by = ByDescriptor { file: Some(file), closes_file: ctx.files.cloexec(dirfd)?, no_follow };
+    exec::exec(ctx, &name, argv, envp, by)
 }
 
 pub(super) fn exit(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -287,7 +288,7 @@ pub(super) fn getsid(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 pub(super) fn setpgid(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (pid, pgid) = (a.i32(0), a.i32(1));
-    if pgid < 0 {
+    if pgid < 0 || (pgid == 0 && pid < 0) {
         return Err(Errno::EINVAL);
     }
     let me = ctx.task.tg.tgid;
@@ -354,104 +355,6 @@ pub(super) fn arch_prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
             ctx.mm.copy_out(addr, &base)?;
         }
         ARCH_GET_CPUID => return Ok(1),
-        _ => return Err(Errno::EINVAL),
-    }
-    Ok(0)
-}
-
-pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
-    let task = Arc::clone(&ctx.task);
-    let rest_zero = a.u64(2) == 0 && a.u64(3) == 0 && a.u64(4) == 0;
-    match a.u32(0) {
-        p::PR_SET_NAME => {
-            let mut name = match ctx.mm.copy_in_c_string(a.u64(1), 16) {
-                Err(Errno::ENAMETOOLONG) => {
-                    let mut bytes = vec![0; 15];
-                    ctx.mm.read_exact(a.u64(1), &mut bytes)?;
-                    bytes
-                }
-                other => other?,
-            };
-            name.truncate(15);
-            *task.name.write() = name;
-        }
-        p::PR_GET_NAME => {
-            let mut name = [0; 16];
-            let current = task.name.read();
-            name[..current.len()].copy_from_slice(&current);
-            ctx.mm.copy_out(a.u64(1), &name)?;
-        }
-        p::PR_SET_PDEATHSIG => {
-            let signo = i32::try_from(a.u64(1)).map_err(|_| Errno::EINVAL)?;
-            if signo != 0 && !is_valid(signo) {
-                return Err(Errno::EINVAL);
-            }
-            task.pdeathsig.store(signo, Ordering::Relaxed);
-        }
-        p::PR_GET_PDEATHSIG => ctx.mm.copy_out(a.u64(1), &task.pdeathsig.load(Ordering::Relaxed))?,
-        p::PR_GET_DUMPABLE => return Ok(u64::from(task.tg.dumpable.load(Ordering::Relaxed))),
-        p::PR_SET_DUMPABLE => {
-            let value = u32::try_from(a.u64(1)).ok().filter(|v| *v <= 1).ok_or(Errno::EINVAL)?;
-            task.tg.dumpable.store(value, Ordering::Relaxed);
-        }
-        p::PR_SET_CHILD_SUBREAPER => task.tg.is_subreaper.store(a.u64(1) != 0, Ordering::Relaxed),
-        p::PR_GET_CHILD_SUBREAPER => {
-            ctx.mm.copy_out(a.u64(1), &i32::from(task.tg.is_subreaper.load(Ordering::Relaxed)))?;
-        }
-        p::PR_SET_NO_NEW_PRIVS => {
-            if a.u64(1) != 1 || !rest_zero {
-                return Err(Errno::EINVAL);
-            }
-            task.change_creds(|c| {
-                c.no_new_privs = true;
-                Ok(())
-            })?;
-        }
-        p::PR_GET_NO_NEW_PRIVS => {
-            if a.u64(1) != 0 || !rest_zero {
-                return Err(Errno::EINVAL);
-            }
-            return Ok(u64::from(task.creds().no_new_privs));
-        }
-        p::PR_GET_KEEPCAPS => return Ok(u64::from(task.creds().securebits >> 4 & 1)),
-        p::PR_SET_KEEPCAPS => {
-            if a.u64(1) > 1 {
-                return Err(Errno::EINVAL);
-            }
-            task.change_creds(|c| {
-                c.securebits = c.securebits & !(1 << 4) | (a.u64(1) as u32) << 4;
-                Ok(())
-            })?;
-        }
-        p::PR_GET_SECUREBITS => return Ok(u64::from(task.creds().securebits)),
-        p::PR_CAPBSET_READ => {
-            if a.u64(1) > u64::from(stockade_abi::sched::CAP_LAST_CAP) {
-                return Err(Errno::EINVAL);
-            }
-            return Ok(task.creds().bounding >> a.u64(1) & 1);
-        }
-        p::PR_CAPBSET_DROP => {
-            if !task.creds().has_cap(c::CAP_SETPCAP) {
-                return Err(Errno::EPERM);
-            }
-            if a.u64(1) > u64::from(stockade_abi::sched::CAP_LAST_CAP) {
-                return Err(Errno::EINVAL);
-            }
-            task.change_creds(|c| {
-                c.bounding &= !(1 << a.u64(1));
-                Ok(())
-            })?;
-        }
-        p::PR_CAP_AMBIENT => return super::ids::cap_ambient(ctx, a),
-        p::PR_SET_TIMERSLACK => {
-            let slack = if a.u64(1) == 0 { 50_000 } else { a.u64(1) };
-            task.timer_slack.store(slack, Ordering::Relaxed);
-        }
-        p::PR_GET_TIMERSLACK => return Ok(task.timer_slack.load(Ordering::Relaxed)),
-        p::PR_GET_TSC => ctx.mm.copy_out(a.u64(1), &1i32)?,
-        p::PR_GET_TIMING => return Ok(0),
-        p::PR_SET_TIMING if a.u64(1) == 0 => {}
-        p::PR_GET_THP_DISABLE if a.u64(1) == 0 && rest_zero => return Ok(0),
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)

@@ -10,7 +10,7 @@ use stockade_abi::signal::SIGPIPE;
 use super::{Args, Ctx, SysResult};
 use crate::io::{BufSink, BufSource, Sink, Source};
 use crate::mm::{UserMemory, UserSink, UserSource};
-use crate::vfs::{File, Seek};
+use crate::vfs::{File, Seek, ops};
 use crate::wait::Readiness;
 
 /// Tries until it does not say EAGAIN, waiting in between unless the file does not block.
@@ -39,6 +39,9 @@ fn do_read(ctx: &Ctx, file: &File, dst: &mut dyn Sink, offset: Option<i64>) -> S
 
 /// Writes all that can be written; a stream that fills up is waited for, as write(2) does.
 fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -> SysResult {
+    if src.remaining() > 0 && file.is_writable() && file.ops().is_seekable() {
+        ops::prepare_write(&file.path, &ctx.task.creds())?;
+    }
     let mut done = 0;
     let result = loop {
         let step = blocking(ctx, file, Readiness::WRITABLE, || match offset {

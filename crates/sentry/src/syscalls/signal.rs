@@ -142,12 +142,11 @@ pub(super) fn rt_sigreturn(ctx: &mut Ctx, _a: &Args) -> SysResult {
 pub(super) fn sigaltstack(ctx: &mut Ctx, a: &Args) -> SysResult {
     let sp = ctx.thread().context().regs.rsp;
     let mut old = ctx.task.signals.lock().altstack;
+    old.flags &= SS_AUTODISARM;
     if old.size == 0 {
         old.flags |= SS_DISABLE;
     } else if frame::is_using(&old, sp) {
         old.flags |= SS_ONSTACK;
-    } else {
-        old.flags &= !SS_ONSTACK;
     }
     if a.u64(0) != 0 {
         let new: StackT = ctx.mm.copy_in(a.u64(0))?;

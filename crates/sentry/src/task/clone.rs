@@ -73,13 +73,10 @@ pub fn clone(ctx: &mut Ctx, args: &CloneArgs) -> Result<u64, Errno> {
     let task = Arc::clone(&ctx.task);
     args.check(&task)?;
     let kernel = Arc::clone(&task.kernel);
-    let thread = args.has(c::CLONE_THREAD);
-    if !thread && kernel.tree.lock().groups.len() as u64 >= task.tg.limit(c::RLIMIT_NPROC) {
-        let creds = task.creds();
-        if creds.uid.0 != 0 && !creds.has_cap(c::CAP_SYS_RESOURCE) && !creds.has_cap(c::CAP_SYS_ADMIN) {
-            return Err(Errno::EAGAIN);
-        }
+    if task.has_too_many_processes(1) && !task.may_exceed_nproc() {
+        return Err(Errno::EAGAIN);
     }
+    task.exceeded_nproc.store(false, Ordering::Relaxed);
     // What the child goes on from, taken before anything is made.
     let mut start = ctx.thread().context().clone();
     start.fp = Some(ctx.thread().fp_state()?);
@@ -160,6 +157,8 @@ fn build(
             tg.make_unkillable();
         }
         tg.dumpable.store(task.tg.dumpable.load(Ordering::Relaxed), Ordering::Relaxed);
+        tg.thp_disabled.store(task.tg.thp_disabled.load(Ordering::Relaxed), Ordering::Relaxed);
+        tg.mce_kill.store(task.tg.mce_kill.load(Ordering::Relaxed), Ordering::Relaxed);
         tg.oom_score_adj.store(task.tg.oom_score_adj.load(Ordering::Relaxed), Ordering::Relaxed);
         tg
     };
@@ -176,9 +175,7 @@ fn build(
     if args.has(c::CLONE_CHILD_CLEARTID) {
         child.clear_child_tid.store(args.child_tid, Ordering::Relaxed);
     }
-    child.nice.store(task.nice.load(Ordering::Relaxed), Ordering::Relaxed);
-    *child.sched.lock() = *task.sched.lock();
-    child.affinity.lock().clone_from(&task.affinity.lock());
+    child.inherit_scheduling(task);
     child.personality.store(task.personality.load(Ordering::Relaxed), Ordering::Relaxed);
     if args.has(c::CLONE_VM) && !thread {
         ctx.mm.share();

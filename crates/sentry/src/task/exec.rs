@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::signal::{SIGCHLD, SS_DISABLE, StackT};
+use stockade_abi::misc::{ADDR_NO_RANDOMIZE, PER_CLEAR_ON_SETID, READ_IMPLIES_EXEC};
+use stockade_abi::signal::{SIGCHLD, StackT};
 use stockade_platform::Context;
 
 use super::kernel::Kernel;
 use super::thread::{Task, work};
-use crate::creds::Credentials;
+use crate::creds::{Credentials, Executed, FileCaps};
 use crate::loader;
 use crate::mm::MemoryManager;
 use crate::syscalls::{Ctx, Flow, SysResult};
@@ -33,8 +34,14 @@ pub struct ExecRequest<'a> {
     pub stack_limit: u64,
     /// The program, if it is given by a descriptor (execveat(2)).
     pub file: Option<Arc<File>>,
+    /// Whether the descriptor that leads to it is closed on exec.
+    pub closes_file: bool,
     /// AT_SYMLINK_NOFOLLOW
     pub no_follow: bool,
+    /// personality(2)
+    pub personality: u32,
+    /// Whether another process has the same root and working directory (CLONE_FS).
+    pub shares_fs: bool,
 }
 
 /// A program in memory, ready to run.
@@ -45,6 +52,12 @@ pub struct Image {
     pub start: Context,
     /// Who it is: set-id bits are accounted for.
     pub creds: Arc<Credentials>,
+    /// Whether it has rights that the one who executes it has not (AT_SECURE).
+    pub secure: bool,
+    /// Whether the one who executes it may read it.
+    pub readable: bool,
+    /// personality(2)
+    pub personality: u32,
     /// `comm`
     pub name: Vec<u8>,
 }
@@ -96,10 +109,19 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
         None => open_executable(request.creds, request.fs, request.path, request.no_follow)?,
     };
     let open = |path: &[u8]| open_executable(request.creds, request.fs, path, false);
+    let given = Arc::clone(&file);
     let program = loader::resolve_program(file, request.path, &request.argv, &open)?;
+    // The interpreter of a script could not open it: its descriptor is closed by then.
+    if request.closes_file && !Arc::ptr_eq(&program.file, &given) {
+        return Err(Errno::ENOENT);
+    }
     let attrs = program.file.attrs()?;
     let nosuid = program.file.path.mount.flags().contains(MountFlags::NOSUID);
-    let (creds, secure) = request.creds.after_exec(&attrs, nosuid);
+    let caps = program.file.path.dentry.inode.get_xattr(b"security.capability");
+    let caps = caps.ok().and_then(|xattr| FileCaps::parse(&xattr));
+    let executed = Executed { attrs, caps, nosuid, shares_fs: request.shares_fs };
+    let (creds, secure) = request.creds.after_exec(&executed)?;
+    let personality = request.personality & !if secure { PER_CLEAR_ON_SETID } else { READ_IMPLIES_EXEC };
     let space = kernel.platform.new_address_space()?;
     let mm = MemoryManager::new(space, kernel.platform.layout());
     let start = loader::load(
@@ -110,12 +132,34 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
             creds: &creds,
             secure,
             stack_limit: request.stack_limit,
+            randomize: personality & ADDR_NO_RANDOMIZE == 0,
             open: &open,
         },
     )?;
     mm.set_executable(Arc::clone(&program.file));
     let base = request.path.rsplit(|&b| b == b'/').next().unwrap_or(request.path);
-    Ok(Image { mm: Arc::new(mm), start, creds: Arc::new(creds), name: base[..base.len().min(15)].to_vec() })
+    let who =
+        ops::Request { root: request.fs.root(), start: request.fs.cwd(), creds: request.creds, umask: 0 };
+    Ok(Image {
+        mm: Arc::new(mm),
+        start,
+        creds: Arc::new(creds),
+        secure,
+        readable: who.access(&program.file.path, Access::READ).is_ok(),
+        personality,
+        name: base[..base.len().min(15)].to_vec(),
+    })
+}
+
+/// How execveat(2) names a program, beside the path.
+#[derive(Default)]
+pub struct ByDescriptor {
+    /// The program, if a descriptor leads to it.
+    pub file: Option<Arc<File>>,
+    /// Whether that is closed on exec.
+    pub closes_file: bool,
+    /// AT_SYMLINK_NOFOLLOW
+    pub no_follow: bool,
 }
 
 /// execve(2), execveat(2).
@@ -127,11 +171,14 @@ pub fn exec(
     path: &[u8],
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,
-    file: Option<Arc<File>>,
-    no_follow: bool,
+    program: ByDescriptor,
 ) -> SysResult {
     let task = Arc::clone(&ctx.task);
     let creds = task.creds();
+    if task.exceeded_nproc.load(Ordering::Relaxed) && task.has_too_many_processes(0) {
+        return Err(Errno::EAGAIN);
+    }
+    task.exceeded_nproc.store(false, Ordering::Relaxed);
     let image = load(
         &task.kernel,
         &ExecRequest {
@@ -141,14 +188,24 @@ pub fn exec(
             argv,
             envp,
             stack_limit: task.tg.limit(c::RLIMIT_STACK),
-            file,
-            no_follow,
+            file: program.file,
+            closes_file: program.closes_file,
+            no_follow: program.no_follow,
+            personality: task.personality.load(Ordering::Relaxed),
+            shares_fs: shares_fs(&task),
         },
     )?;
     become_only_thread(&task)?;
     commit(ctx, &task, &image);
     ctx.flow = Flow::Exec(Box::new(image));
     Ok(0)
+}
+
+/// Whether another process shares root and working directory with a task (CLONE_FS without CLONE_THREAD).
+fn shares_fs(task: &Task) -> bool {
+    let fs = task.fs();
+    let tree = task.kernel.tree.lock();
+    tree.tasks.values().any(|t| !Arc::ptr_eq(&t.tg, &task.tg) && Arc::ptr_eq(&t.fs.read(), &fs))
 }
 
 /// Ends all other threads of the process; the caller then is its leader.
@@ -165,6 +222,7 @@ fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
                 tree.tasks.remove(&old);
                 task.tg.pidns.release(old);
                 task.set_tid(task.tg.tgid);
+                tree.rename_parent(old, task.tg.tgid);
                 tree.tasks.insert(task.tg.tgid, Arc::clone(task));
             }
             return Ok(());
@@ -208,7 +266,7 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
     *tg.actions.write() = Arc::new(actions);
     {
         let mut own = task.signals.lock();
-        own.altstack = StackT { flags: SS_DISABLE, ..StackT::default() };
+        own.altstack = StackT { flags: own.altstack.flags, ..StackT::default() };
     }
     crate::futex::exit_robust_list(task, &ctx.mm);
     task.robust_list.store(0, Ordering::Relaxed);
@@ -219,11 +277,15 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
         let _ = ctx.mm.write(clear, &0u32.to_ne_bytes());
         let _ = task.kernel.futexes.wake(&ctx.mm, clear, 1, u32::MAX, false);
     }
-    let changed = old_creds.euid != image.creds.euid || old_creds.egid != image.creds.egid;
-    tg.dumpable.store(u32::from(!changed), Ordering::Relaxed);
-    if changed {
+    // The ids before the change count, as prctl(2) has it.
+    let private = old_creds.becomes_private(&image.creds);
+    let dumpable =
+        image.readable && !private && old_creds.euid == old_creds.uid && old_creds.egid == old_creds.gid;
+    tg.dumpable.store(u32::from(dumpable), Ordering::Relaxed);
+    if image.secure || private {
         task.pdeathsig.store(0, Ordering::Relaxed);
     }
+    task.personality.store(image.personality, Ordering::Relaxed);
     *task.creds.write() = Arc::clone(&image.creds);
     task.name.write().clone_from(&image.name);
     tg.has_execed.store(true, Ordering::Relaxed);
@@ -231,9 +293,7 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
     *task.restart.lock() = None;
     *task.last_fault.lock() = Default::default();
     let mut tree = task.kernel.tree.lock();
-    if let Ok(group) = tree.group_mut(tg.tgid)
-        && group.exit_signal != 0
-    {
+    if let Ok(group) = tree.group_mut(tg.tgid) {
         group.exit_signal = SIGCHLD;
     }
 }

@@ -92,6 +92,10 @@ pub struct ThreadGroup {
     pub has_execed: AtomicBool,
     /// PR_SET_DUMPABLE
     pub dumpable: AtomicU32,
+    /// PR_SET_THP_DISABLE
+    pub thp_disabled: AtomicBool,
+    /// PR_MCE_KILL
+    pub mce_kill: AtomicU32,
     /// Times of the dead.
     pub past: Mutex<PastTimes>,
     /// When it began, in nanoseconds of the monotonic clock.
@@ -126,6 +130,8 @@ impl ThreadGroup {
             unkillable: AtomicBool::new(false),
             has_execed: AtomicBool::new(false),
             dumpable: AtomicU32::new(1),
+            thp_disabled: AtomicBool::new(false),
+            mce_kill: AtomicU32::new(stockade_abi::prctl::PR_MCE_KILL_DEFAULT),
             past: Mutex::default(),
             start_time,
             max_rss: AtomicU64::new(0),

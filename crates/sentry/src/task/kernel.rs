@@ -202,7 +202,10 @@ impl Kernel {
                 envp: init.envp,
                 stack_limit: tg.limit(stockade_abi::general::RLIMIT_STACK),
                 file: None,
+                closes_file: false,
                 no_follow: false,
+                personality: 0,
+                shares_fs: false,
             },
         )?;
         let parts = TaskParts {

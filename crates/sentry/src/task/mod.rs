@@ -25,5 +25,5 @@ pub use group::ThreadGroup;
 pub use kernel::{Kernel, KernelConfig};
 pub use limits::Limits;
 pub use pidns::PidNamespace;
-pub use thread::{NsProxy, Task, TaskSignals, UtsNamespace, work};
+pub use thread::{NsProxy, SCHED_RESET_ON_FORK, Task, TaskSignals, UtsNamespace, work};
 pub use tree::{Group, Tree, Zombie};

@@ -378,6 +378,6 @@ impl Task {
 
     /// Notes the call it is in, for diagnosis.
     pub fn note_call(&self, number: u64) {
-        self.current_call.store(number as u32 + 1, Ordering::Relaxed);
+        self.current_call.store((number as u32).wrapping_add(1), Ordering::Relaxed);
     }
 }

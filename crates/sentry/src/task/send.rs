@@ -6,16 +6,16 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::*;
 
-use super::group::{StopState, ThreadGroup};
+use super::group::StopState;
 use super::thread::{Task, work};
-use super::tree::Tree;
+use super::tree::{Group, Tree};
+use crate::creds::Kuid;
 use crate::signal::Disposition;
 use crate::signal::action::DefaultAction;
 
-/// Bytes of `RLIMIT_SIGPENDING` entries apply to queues one by one here, not to a user.
-fn has_room(tg: &ThreadGroup, queued: usize) -> bool {
-    (queued as u64) < tg.limit(c::RLIMIT_SIGPENDING)
-}
+/// From so many entries on, or below so low a limit, those of all queues of a user are counted.
+const COUNTED: usize = 32;
+const LOW_LIMIT: u64 = 1024;
 
 /// Whether a siginfo says who sent it (sigaction(2), "The siginfo_t argument").
 fn has_sender(info: &SigInfo) -> bool {
@@ -76,6 +76,10 @@ impl Tree {
             return Ok(());
         }
         self.apply_stop_effects(tgid, signo);
+        // Standard signals from kill(2) and the kernel always find room.
+        let limited = signo >= SIGRTMIN || info.code < 0;
+        let room =
+            !limited || self.has_room(group, to.map_or(group.threads[0].creds().uid, |t| t.creds().uid));
         let mut signals = tg.signals.lock();
         if signals.group_exit.is_some() {
             return Ok(());
@@ -100,14 +104,14 @@ impl Tree {
                 return Ok(());
             }
         }
-        let queued = info.code < 0 && info.code != si::SI_TKILL || signo >= SIGRTMIN;
+        if !room && signo >= SIGRTMIN && info.code != si::SI_USER {
+            return Err(Errno::EAGAIN);
+        }
         match to {
             Some(task) => {
                 let mut own = task.signals.lock();
-                if has_room(tg, own.pending.len()) {
+                if room {
                     own.pending.push(info);
-                } else if queued && info.code != si::SI_USER {
-                    return Err(Errno::EAGAIN);
                 } else {
                     own.pending.push_bare(signo);
                 }
@@ -120,10 +124,8 @@ impl Tree {
                 }
             }
             None => {
-                if has_room(tg, signals.pending.len()) {
+                if room {
                     signals.pending.push(info);
-                } else if queued && info.code != si::SI_USER {
-                    return Err(Errno::EAGAIN);
                 } else {
                     signals.pending.push_bare(signo);
                 }
@@ -140,6 +142,20 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// Whether RLIMIT_SIGPENDING lets a process of a user have one more queued signal.
+    fn has_room(&self, group: &Group, uid: Kuid) -> bool {
+        let limit = group.tg.limit(c::RLIMIT_SIGPENDING);
+        let queued = |g: &Group| {
+            let own = g.threads.iter().map(|t| t.signals.lock().pending.len());
+            g.tg.signals.lock().pending.len() + own.sum::<usize>()
+        };
+        if limit >= LOW_LIMIT && queued(group) < COUNTED {
+            return true;
+        }
+        let belongs = |g: &&Group| g.threads.first().is_some_and(|t| t.creds.read().uid == uid);
+        (self.groups.values().filter(belongs).map(queued).sum::<usize>() as u64) < limit
     }
 
     /// A signal that stops cancels SIGCONT, and the other way round; SIGCONT makes the process go on, whatever it then

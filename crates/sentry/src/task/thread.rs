@@ -83,6 +83,9 @@ pub struct TaskSignals {
 pub(crate) type RestartBlock =
     Box<dyn FnOnce(&mut crate::syscalls::Ctx) -> crate::syscalls::SysResult + Send>;
 
+/// SCHED_RESET_ON_FORK of sched_setscheduler(2).
+pub const SCHED_RESET_ON_FORK: u32 = 0x4000_0000;
+
 /// Where a task's sentry thread is.
 const MODE_SENTRY: u32 = 0;
 const MODE_GUEST: u32 = 1;
@@ -120,6 +123,8 @@ pub struct Task {
     pub robust_list: AtomicU64,
     /// PR_SET_PDEATHSIG
     pub pdeathsig: AtomicI32,
+    /// Whether it became a user that has too many processes already: then execve(2) fails (getrlimit(2), RLIMIT_NPROC).
+    pub exceeded_nproc: AtomicBool,
     /// Whether it is past its end, so that signals go to others.
     pub exiting: AtomicBool,
     /// How the last interrupted call goes on.
@@ -134,6 +139,8 @@ pub struct Task {
     pub nice: AtomicI32,
     /// Policy and priority (sched_setscheduler(2)).
     pub sched: Mutex<(u32, u32)>,
+    /// ioprio_set(2): class and level.
+    pub ioprio: AtomicU32,
     /// sched_setaffinity(2), none for all.
     pub affinity: Mutex<Option<Vec<u8>>>,
     /// personality(2)
@@ -142,8 +149,10 @@ pub struct Task {
     pub current_call: AtomicU32,
     /// When it began, in nanoseconds of the monotonic clock.
     pub start_time: u64,
-    /// PR_SET_TIMERSLACK
+    /// PR_SET_TIMERSLACK, in nanoseconds.
     pub timer_slack: AtomicU64,
+    /// What it goes back to: its parent's at the time of clone(2).
+    default_timer_slack: AtomicU64,
 }
 
 /// A parent waits on this until its child has another program or ends.
@@ -209,11 +218,7 @@ impl Task {
             fs: RwLock::new(parts.fs),
             files: RwLock::new(parts.files),
             ns: RwLock::new(parts.ns),
-            signals: Mutex::new(TaskSignals {
-                mask: parts.mask,
-                altstack: StackT { flags: stockade_abi::signal::SS_DISABLE, ..StackT::default() },
-                ..TaskSignals::default()
-            }),
+            signals: Mutex::new(TaskSignals { mask: parts.mask, ..TaskSignals::default() }),
             name: RwLock::new(parts.name),
             waiter: Waiter::new(),
             work: AtomicU32::new(0),
@@ -222,6 +227,7 @@ impl Task {
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             pdeathsig: AtomicI32::new(0),
+            exceeded_nproc: AtomicBool::new(false),
             exiting: AtomicBool::new(false),
             restart: Mutex::new(None),
             last_fault: Mutex::default(),
@@ -229,11 +235,13 @@ impl Task {
             cpu: Mutex::default(),
             nice: AtomicI32::new(0),
             sched: Mutex::new((0, 0)),
+            ioprio: AtomicU32::new(0),
             affinity: Mutex::new(None),
             personality: AtomicU32::new(0),
             current_call: AtomicU32::new(0),
             start_time,
             timer_slack: AtomicU64::new(50_000),
+            default_timer_slack: AtomicU64::new(50_000),
         })
     }
 
@@ -305,6 +313,20 @@ impl Task {
     #[must_use]
     pub fn fd_limit(&self) -> u64 {
         self.tg.limit(c::RLIMIT_NOFILE)
+    }
+
+    /// Whether its user has more tasks than RLIMIT_NPROC allows, with `more` to come.
+    #[must_use]
+    pub fn has_too_many_processes(&self, more: u64) -> bool {
+        let (uid, limit) = (self.creds.read().uid, self.tg.limit(c::RLIMIT_NPROC));
+        self.kernel.tree.lock().has_too_many(uid, more, limit)
+    }
+
+    /// Whether RLIMIT_NPROC does not bind it.
+    #[must_use]
+    pub fn may_exceed_nproc(&self) -> bool {
+        let creds = self.creds.read();
+        creds.uid.0 == 0 || creds.has_cap(c::CAP_SYS_RESOURCE) || creds.has_cap(c::CAP_SYS_ADMIN)
     }
 
     /// The limits that bind memory calls.
@@ -385,6 +407,28 @@ impl Task {
         wait::block_on(&self.waiter, deadline, || self.is_interrupted(), attempt)
     }
 
+    /// PR_SET_TIMERSLACK: nanoseconds, 0 for the default.
+    pub fn set_timer_slack(&self, nanos: u64) {
+        let default = self.default_timer_slack.load(Ordering::Relaxed);
+        self.timer_slack.store(if nanos == 0 { default } else { nanos }, Ordering::Relaxed);
+    }
+
+    /// What clone(2) passes on of how a task is scheduled.
+    pub(super) fn inherit_scheduling(&self, parent: &Self) {
+        self.nice.store(parent.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.ioprio.store(parent.ioprio.load(Ordering::Relaxed), Ordering::Relaxed);
+        let slack = parent.timer_slack.load(Ordering::Relaxed);
+        self.timer_slack.store(slack, Ordering::Relaxed);
+        self.default_timer_slack.store(slack, Ordering::Relaxed);
+        self.affinity.lock().clone_from(&parent.affinity.lock());
+        let sched = *parent.sched.lock();
+        if sched.0 & SCHED_RESET_ON_FORK == 0 {
+            *self.sched.lock() = sched;
+        } else if self.nice.load(Ordering::Relaxed) < 0 {
+            self.nice.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Changes its credentials.
     ///
     /// # Errors
@@ -396,6 +440,10 @@ impl Task {
         let mut current = self.creds.write();
         let mut new = Credentials::clone(&current);
         let result = change(&mut new)?;
+        if current.becomes_private(&new) {
+            self.tg.dumpable.store(0, Ordering::Relaxed);
+            self.pdeathsig.store(0, Ordering::Relaxed);
+        }
         *current = Arc::new(new);
         Ok(result)
     }

@@ -7,6 +7,7 @@ use stockade_abi::Errno;
 
 use super::group::{CpuTime, ThreadGroup};
 use super::thread::Task;
+use crate::creds::Kuid;
 
 /// What a parent learns of a child that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,19 @@ impl Tree {
         self.tasks.get(&tid).ok_or(Errno::ESRCH)
     }
 
+    /// Whether a user has more than `limit` tasks, zombies included (RLIMIT_NPROC), with `more` to come.
+    #[must_use]
+    pub fn has_too_many(&self, uid: Kuid, more: u64, limit: u64) -> bool {
+        let zombies = self.groups.values().filter_map(|g| g.zombie.as_ref());
+        // The users of all tasks are looked at only when it may matter.
+        if limit >= (self.tasks.len() + self.groups.len()) as u64 + more {
+            return false;
+        }
+        let dead = zombies.filter(|z| z.uid == uid.0).count();
+        let alive = self.tasks.values().filter(|t| t.creds.read().uid == uid).count();
+        (dead + alive) as u64 + more > limit
+    }
+
     /// The processes of a process group.
     pub fn members(&self, pgid: i32) -> impl Iterator<Item = &Group> {
         self.groups.values().filter(move |g| g.pgid == pgid)
@@ -113,6 +127,16 @@ impl Tree {
         self.groups.contains_key(&id)
             || self.tasks.contains_key(&id)
             || self.groups.values().any(|g| g.pgid == id || g.sid == id)
+    }
+
+    /// The thread that made some children has another number now.
+    pub fn rename_parent(&mut self, old: i32, new: i32) {
+        let children = self.groups.get(&new).map(|g| g.children.clone()).unwrap_or_default();
+        for child in children {
+            if let Some(group) = self.groups.get_mut(&child).filter(|g| g.parent_tid == old) {
+                group.parent_tid = new;
+            }
+        }
     }
 
     /// Makes `child` a child of `parent`.

@@ -32,6 +32,31 @@ struct PathOnly;
 
 impl FileOps for PathOnly {}
 
+/// The permission bits after a write, if they change.
+fn mode_after_write(attrs: &Attrs, creds: &Credentials) -> Option<u32> {
+    let concerned = attrs.file_type() == FileType::Regular && !creds.has_cap(c::CAP_FSETID);
+    concerned.then(|| perm::without_privilege_bits(attrs, creds)).flatten()
+}
+
+/// Clears set-id bits before a file is written to.
+///
+/// # Errors
+/// What the file system says.
+pub fn prepare_write(place: &Path, creds: &Credentials) -> Result<(), Errno> {
+    let inode = &place.dentry.inode;
+    if inode.file_type() != FileType::Regular || creds.has_cap(c::CAP_FSETID) {
+        return Ok(());
+    }
+    match mode_after_write(&inode.attrs()?, creds) {
+        None => Ok(()),
+        mode => {
+            inode.set_attrs(&SetAttrs { mode, ..SetAttrs::default() })?;
+            place.dentry.notify(c::IN_ATTRIB);
+            Ok(())
+        }
+    }
+}
+
 impl<'a> Request<'a> {
     /// A walk with these surroundings.
     #[must_use]
@@ -238,9 +263,7 @@ impl<'a> Request<'a> {
     pub fn truncate_inode(&self, place: &Path, size: u64) -> Result<(), Errno> {
         let inode = &place.dentry.inode;
         let attrs = inode.attrs()?;
-        let mode = (attrs.mode & (c::S_ISUID | c::S_ISGID) != 0 && !self.creds.has_cap(c::CAP_FSETID))
-            .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777)
-            .filter(|&m| m != attrs.mode & 0o7777);
+        let mode = mode_after_write(&attrs, self.creds);
         let set = SetAttrs { size: Some(size), mtime: Some(TimeSet::Now), mode, ..SetAttrs::default() };
         inode.set_attrs(&set)?;
         place.dentry.notify(c::IN_MODIFY);
@@ -518,8 +541,11 @@ impl<'a> Request<'a> {
         if !may_uid || !may_gid {
             return Err(Errno::EPERM);
         }
-        let mode = (attrs.file_type() != FileType::Directory && attrs.mode & (c::S_ISUID | c::S_ISGID) != 0)
-            .then(|| perm::without_privilege_bits(attrs.mode) & 0o7777);
+        let mode = if attrs.file_type() == FileType::Directory {
+            None
+        } else {
+            perm::without_privilege_bits(&attrs, self.creds)
+        };
         place.dentry.inode.set_attrs(&SetAttrs { uid, gid, mode, ..SetAttrs::default() })?;
         if uid.is_some() || gid.is_some() || mode.is_some() {
             place.dentry.notify(c::IN_ATTRIB);

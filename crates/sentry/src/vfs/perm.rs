@@ -62,15 +62,16 @@ pub fn is_sticky(dir: &Attrs, child: &Attrs, creds: &Credentials) -> bool {
         && !creds.has_cap(c::CAP_FOWNER)
 }
 
-/// The mode after a change of owner, or of contents, by somebody without CAP_FSETID: set-user-id goes, and set-group-id
-/// where the group may execute (chown(2), write(2)).
+/// The permission bits after a change of owner, or of contents by somebody without CAP_FSETID: set-user-id goes, and
+/// set-group-id where the group may execute or who changes is not in it (chown(2), write(2)). `None` if all stay.
 #[must_use]
-pub fn without_privilege_bits(mode: u32) -> u32 {
-    let mut mode = mode & !c::S_ISUID;
-    if mode & c::S_IXGRP != 0 {
+pub fn without_privilege_bits(attrs: &Attrs, creds: &Credentials) -> Option<u32> {
+    let mut mode = attrs.mode & 0o7777 & !c::S_ISUID;
+    let member = creds.in_group(Kgid(attrs.gid)) || creds.has_cap(c::CAP_FSETID);
+    if mode & c::S_IXGRP != 0 || !member {
         mode &= !c::S_ISGID;
     }
-    mode
+    (mode != attrs.mode & 0o7777).then_some(mode)
 }
 
 #[cfg(test)]
