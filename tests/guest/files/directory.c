@@ -204,6 +204,33 @@ CASE(trusted_xattrs)
     TRY(setxattr("f", "security.capability", "v", 1, 0));
 }
 
+CASE(xattr_names_and_lists)
+{
+    char buf[100];
+    write_file("f", "", 0644);
+    symlink("f", "s");
+    TRY(setxattr("f", "system.unknown", "v", 1, 0));
+    TRY(getxattr("f", "unknown.x", buf, 10));
+    TRY(getxattr("f", "user.", buf, 10));
+    TRY(removexattr("f", "security."));
+    TRY(removexattr("f", "user.none"));
+    TRY(lsetxattr("s", "user.x", "v", 1, 0));
+    TRY(lgetxattr("s", "user.x", buf, 10));
+    TRY(setxattr("s", "user.b", "", 0, 0));
+    TRY(setxattr("s", "user.a", "12", 2, XATTR_CREATE));
+    TRY(listxattr("f", NULL, 0));
+    TRY(listxattr("f", buf, 3));
+    TRY(getxattr("f", "user.b", buf, 10));
+    TRY(getxattr("f", "user.a", buf, 1));
+    TRY(getxattr("f", "user.a", NULL, 0));
+    TRY(setxattr("f", "security.capability", "\0\0\0\2aaaabbbbccccdddd", 20, 0));
+    TRY(setxattr("f", "security.capability", "\0\0\0\2aaaabbbbccccdddde", 21, 0));
+    become(1000, 1000);
+    TRY(setxattr("f", "security.capability", "\0\0\0\2aaaabbbbccccdddd", 20, 0));
+    TRY(removexattr("f", "security.capability"));
+    TRY(setxattr("f", "security.other", "v", 1, 0));
+}
+
 static void tell_events(int fd)
 {
     char buf[4096] __attribute__((aligned(8)));

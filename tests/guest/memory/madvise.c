@@ -186,3 +186,31 @@ CASE(mlock_without_limit)
     become(1000, 1000);
     TRY(mlock(p, 4096));
 }
+
+CASE(remove_of_files)
+{
+    write_file("f", "", 0644);
+    int fd = open("f", O_RDWR), ro = open("f", O_RDONLY);
+    NEED(ftruncate(fd, 4 * 4096) == 0);
+    char *p = MAP_OK(mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    memset(p, 'x', 4 * 4096);
+    TRY(madvise(p + 4096, 2 * 4096, MADV_REMOVE));
+    say("%d %d %d %d", p[0], p[4096], p[2 * 4096], p[3 * 4096]);
+    struct stat st;
+    fstat(fd, &st);
+    say("%d", (int)st.st_size);
+    mprotect(p, 4096, PROT_READ);
+    TRY(madvise(p, 4096, MADV_REMOVE));
+    char *r = MAP_OK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, ro, 0));
+    TRY(madvise(r, 4096, MADV_REMOVE));
+    r = MAP_OK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+    TRY(madvise(r, 4096, MADV_REMOVE));
+    TRY(mlock(p + 3 * 4096, 4096));
+    TRY(madvise(p + 3 * 4096, 4096, MADV_REMOVE));
+    munmap(p + 4096, 4096);
+    TRY(madvise(p, 3 * 4096, MADV_REMOVE));
+    TRY(madvise(p + 1, 4096, MADV_REMOVE));
+    TRY(madvise(p, 0, MADV_REMOVE));
+    TRY(msync(p, -1ul, MS_SYNC));
+    TRY(msync(p, 4 * 4096, MS_SYNC));
+}

@@ -230,3 +230,19 @@ HELPER(addresses)
                            (unsigned long)syscall(SYS_brk, 0)};
     return write(9, at, sizeof at) == sizeof at ? 0 : 1;
 }
+
+CASE(validated_flags)
+{
+    write_file("f", "x", 0644);
+    int fd = open("f", O_RDWR);
+    char *p = mmap(NULL, 3 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(p + 4096, 4096);
+    OKAY(mmap(p + 4096, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED_NOREPLACE, fd, 0));
+    OKAY(mmap(p + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0));
+    OKAY(mmap(p + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | 0x4000000, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | 0x80000 /* MAP_SYNC */, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | 0x200000, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_NORESERVE | MAP_POPULATE | MAP_STACK, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0));
+}

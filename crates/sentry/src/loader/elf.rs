@@ -41,11 +41,9 @@ impl Elf {
             return Err(Errno::ENOEXEC);
         }
         let (header, _) = object::pod::from_bytes::<FileHeader64<LE>>(&head).map_err(|()| Errno::ENOEXEC)?;
-        let ident = &header.e_ident;
         let kind = header.e_type.get(LE);
-        if ident.magic != elf::ELFMAG
-            || ident.class != elf::ELFCLASS64
-            || ident.data != elf::ELFDATA2LSB
+        // As Linux, which goes by the machine alone.
+        if header.e_ident.magic != elf::ELFMAG
             || header.e_machine.get(LE) != elf::EM_X86_64
             || (kind != elf::ET_EXEC && kind != elf::ET_DYN)
             || usize::from(header.e_phentsize.get(LE)) != size_of::<ProgramHeader64<LE>>()

@@ -34,13 +34,15 @@ fn trim(mut s: &[u8]) -> &[u8] {
 pub(super) fn parse(head: &[u8]) -> Result<Option<Line>, Errno> {
     let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
     let end = rest.iter().position(|&b| b == b'\n' || b == 0);
-    let line = trim(&rest[..end.unwrap_or(rest.len())]);
+    let cut = end.is_none() && head.len() >= super::HEAD_SIZE;
+    // Of a line that goes on Linux leaves the last byte out.
+    let line = trim(&rest[..end.unwrap_or(rest.len() - usize::from(cut))]);
     if line.is_empty() {
         return Err(Errno::ENOEXEC);
     }
     let split = line.iter().position(|&b| is_blank(b));
     // Without an end of line the name must at least be whole.
-    if end.is_none() && split.is_none() && head.len() >= super::HEAD_SIZE {
+    if cut && split.is_none() {
         return Err(Errno::ENOEXEC);
     }
     let (interpreter, argument) = match split {
@@ -66,5 +68,7 @@ mod tests {
         assert_eq!(parse(b"\x7fELF"), Ok(None));
         let long = [b"#!".as_slice(), &[b'a'; 254]].concat();
         assert_eq!(parse(&long), Err(Errno::ENOEXEC));
+        let long = [b"#!/i ".as_slice(), &[b'a'; 251]].concat();
+        assert_eq!(parse(&long), line("/i", Some(&"a".repeat(250))));
     }
 }

@@ -27,6 +27,9 @@ impl MemoryManager {
     /// EINVAL for bad advice or areas it cannot apply to, ENOMEM for a gap (the rest is advised).
     pub fn advise(&self, addr: u64, len: u64, advice: u64) -> Result<(), Errno> {
         let advice = u32::try_from(advice).map_err(|_| Errno::EINVAL)?;
+        if advice == c::MADV_REMOVE {
+            return self.remove_pages(self.checked_range(addr, len, Errno::EINVAL)?);
+        }
         let host = match advice {
             c::MADV_NORMAL => Some(Advice::Normal),
             c::MADV_RANDOM => Some(Advice::Random),
@@ -102,6 +105,40 @@ impl MemoryManager {
         if gap { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
+    /// MADV_REMOVE: the pages of shared mappings go, and those of the files behind them.
+    fn remove_pages(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut pieces = Vec::new();
+        let mut outcome = Ok(());
+        {
+            let state = self.state.lock();
+            let mut at = range.start;
+            for (r, vma) in state.vmas.within(range.clone()) {
+                if r.start != at {
+                    outcome = Err(Errno::ENOMEM);
+                }
+                at = r.end;
+                let Some(file) = vma.file.as_ref().filter(|_| !vma.flags.contains(VmFlags::LOCKED)) else {
+                    outcome = Err(Errno::EINVAL);
+                    break;
+                };
+                if !vma.flags.contains(VmFlags::SHARED) || !vma.max_prot.contains(Prot::WRITE) {
+                    outcome = Err(Errno::EACCES);
+                    break;
+                }
+                let start = state.vmas.find(r.start).map_or(r.start, |(whole, _)| whole.start);
+                let offset = file.offset + (r.start - start);
+                pieces.push((std::sync::Arc::clone(&file.object), offset, r.end - r.start));
+            }
+            if outcome.is_ok() && at < range.end {
+                outcome = Err(Errno::ENOMEM);
+            }
+        }
+        for (object, offset, len) in pieces {
+            object.punch_hole(offset, len)?;
+        }
+        outcome
+    }
+
     /// mincore(2): a byte for each page.
     ///
     /// # Errors
@@ -110,6 +147,7 @@ impl MemoryManager {
         if !is_page_aligned(addr) {
             return Err(Errno::EINVAL);
         }
+        let len = page_align_up(len).ok_or(Errno::ENOMEM)?;
         let range = self.checked_range(addr, len, Errno::ENOMEM)?;
         if range.end > self.layout.usable.end {
             return Err(Errno::ENOMEM);
@@ -138,6 +176,8 @@ impl MemoryManager {
         if flags & !MS_KNOWN != 0 || flags & both == both || !is_page_aligned(addr) {
             return Err(Errno::EINVAL);
         }
+        // A length that wraps around is none, for Linux.
+        let len = page_align_up(len).unwrap_or(0);
         let range = self.checked_range(addr, len, Errno::ENOMEM)?;
         let state = self.state.lock();
         let mut files = Vec::new();

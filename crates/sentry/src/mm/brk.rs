@@ -1,5 +1,6 @@
 //! The program break (brk(2)).
 
+use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::{MemoryOp, Prot};
 
 use super::manager::{MemoryLimits, MemoryManager, page_align_up};
@@ -28,8 +29,10 @@ impl MemoryManager {
             let fits = new_end <= self.layout.usable.end
                 && state.vmas.is_free(old_end..new_end)
                 && state.vmas.next_from(new_end).is_none_or(|(r, v)| {
-                    !v.flags.contains(VmFlags::GROWSDOWN)
-                        || r.start.saturating_sub(super::vma::STACK_GUARD_GAP) >= new_end
+                    // A page stays free above.
+                    let stack = v.flags.contains(VmFlags::GROWSDOWN);
+                    let gap = PAGE_SIZE + if stack { super::vma::STACK_GUARD_GAP } else { 0 };
+                    r.start.saturating_sub(gap) >= new_end
                 })
                 && state.total.saturating_add(grow) <= limits.address_space;
             let vma = Vma {

@@ -177,6 +177,13 @@ pub fn prot_from_bits(bits: u64) -> Prot {
     Prot::from_bits_truncate((bits & 7) as u8)
 }
 
+/// Access as the host is asked for it. What a processor can write it can read, but the host's calls that copy guest memory
+/// go by the mapping.
+#[must_use]
+pub(super) fn host_prot(prot: Prot) -> Prot {
+    if prot.contains(Prot::WRITE) { prot | Prot::READ } else { prot }
+}
+
 /// Rounds up to whole pages.
 #[must_use]
 pub fn page_align_up(n: u64) -> Option<u64> {
@@ -335,7 +342,7 @@ impl MemoryManager {
             .zip(&fds)
             .map(|((start, vma), fd)| MemoryOp::Map {
                 range: *start..vma.end,
-                prot: vma.prot,
+                prot: host_prot(vma.prot),
                 backing: match (fd, &vma.file) {
                     (Some(fd), Some(file)) => Backing::Private(std::os::fd::AsFd::as_fd(&**fd), file.offset),
                     _ => Backing::Anonymous,
@@ -485,7 +492,7 @@ impl MemoryManager {
         };
         let op = MemoryOp::Map {
             range: range.clone(),
-            prot: vma.prot,
+            prot: host_prot(vma.prot),
             backing,
             no_reserve: vma.flags.contains(VmFlags::NORESERVE),
             populate: populate || vma.flags.contains(VmFlags::LOCKED),
@@ -566,7 +573,7 @@ impl MemoryManager {
             outcome = Err(Errno::ENOMEM);
         }
         if at > start {
-            self.space.apply(&[MemoryOp::Protect(start..at, prot)]).map_err(|(_, e)| e)?;
+            self.space.apply(&[MemoryOp::Protect(start..at, host_prot(prot))]).map_err(|(_, e)| e)?;
             state.vmas.update(start..at, |v| v.prot = prot);
         }
         outcome

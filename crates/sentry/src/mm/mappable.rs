@@ -29,6 +29,14 @@ pub trait Mappable: Send + Sync {
     /// Its path as `/proc/PID/maps` shows it, empty for none.
     fn display_path(&self) -> Vec<u8>;
 
+    /// Makes a range of it a hole (MADV_REMOVE).
+    ///
+    /// # Errors
+    /// EOPNOTSUPP, EPERM where a seal is against it.
+    fn punch_hole(&self, _offset: u64, _len: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
     /// Asked before mmap(2) makes a shared mapping: whether it can ever be written through.
     ///
     /// # Errors

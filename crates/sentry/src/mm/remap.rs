@@ -7,6 +7,9 @@ use stockade_platform::{MemoryOp, Prot};
 use super::manager::{MapRequest, MemoryLimits, MemoryManager, is_page_aligned, page_align_up};
 use super::vma::{VmFlags, Vma};
 
+/// End of user addresses on Linux.
+const TASK_SIZE: u64 = 0x7fff_ffff_f000;
+
 impl MemoryManager {
     /// mremap(2). Returns the new address.
     ///
@@ -32,6 +35,7 @@ impl MemoryManager {
             || (keep_old && (!may_move || old_len != new_len))
             || !is_page_aligned(addr)
             || new_len == 0
+            || new_len > TASK_SIZE
         {
             return Err(Errno::EINVAL);
         }

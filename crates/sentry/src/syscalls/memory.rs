@@ -15,6 +15,9 @@ use crate::mm::{
 };
 use crate::vfs::{FileType, MountFlags};
 
+/// MAP_HUGE_2MB | MAP_HUGE_1GB, which Linux knows by their bits.
+const HUGE_SIZES: u32 = (21 | 30) << c::MAP_HUGE_SHIFT;
+
 pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (flags, offset) = (a.u32(3), a.u64(5));
     let prot = prot_from_bits(a.u64(2));
@@ -37,7 +40,6 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
         c::MAP_SHARED_VALIDATE if file.is_some() => {
             let known = c::MAP_TYPE
                 | c::MAP_FIXED
-                | c::MAP_FIXED_NOREPLACE
                 | c::MAP_32BIT
                 | c::MAP_GROWSDOWN
                 | c::MAP_DENYWRITE
@@ -47,7 +49,9 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
                 | c::MAP_POPULATE
                 | c::MAP_NONBLOCK
                 | c::MAP_STACK
-                | c::MAP_HUGETLB;
+                | c::MAP_HUGETLB
+                | c::MAP_UNINITIALIZED
+                | HUGE_SIZES;
             if flags & !known != 0 {
                 return Err(Errno::EOPNOTSUPP);
             }

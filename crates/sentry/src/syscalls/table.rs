@@ -196,7 +196,7 @@ pub static TABLE: &[Syscall] = &[
     full(131, "sigaltstack", &[Ptr, Ptr], signal::sigaltstack),
     full(132, "utime", &[Path, Ptr], names::utime),
     full(133, "mknod", &[Path, Mode, Hex], names::mknod),
-    partial(135, "personality", &[Hex], system::personality, "recorded only"),
+    partial(135, "personality", &[Hex], system::personality, "ADDR_NO_RANDOMIZE, others are recorded only"),
     full(137, "statfs", &[Path, Ptr], stat::statfs),
     full(138, "fstatfs", &[Fd, Ptr], stat::fstatfs),
     full(140, "getpriority", &[Int, Int], sched::getpriority),

@@ -29,6 +29,20 @@ fn name(ctx: &Ctx, addr: u64) -> Result<Vec<u8>, Errno> {
     }
 }
 
+/// The attribute that holds a program's capabilities (capabilities(7)).
+const FILE_CAPABILITIES: &[u8] = b"security.capability";
+
+/// Whether a value can be a file's capabilities: `struct vfs_cap_data` of revision 2 or 3.
+fn check_capabilities(value: &[u8]) -> Result<(), Errno> {
+    const REVISION_2: u32 = 0x0200_0000;
+    const REVISION_3: u32 = 0x0300_0000;
+    let magic = value.first_chunk().map_or(0, |b| u32::from_le_bytes(*b)) & 0xff00_0000;
+    match (value.len(), magic) {
+        (20, REVISION_2) | (24, REVISION_3) => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// Who may use a name (xattr(7)).
 fn may_use(ctx: &Ctx, place: &Path, name: &[u8], access: Access) -> Result<(), Errno> {
     if access.contains(Access::WRITE) {
@@ -36,19 +50,27 @@ fn may_use(ctx: &Ctx, place: &Path, name: &[u8], access: Access) -> Result<(), E
     }
     let attrs = place.dentry.inode.attrs()?;
     let creds = ctx.task.creds();
+    let prefix = [&b"user."[..], b"trusted.", b"security."].into_iter().find(|p| name.starts_with(p));
+    // Access control lists ("system.") no file system here has.
+    let known = match prefix {
+        None => Err(Errno::EOPNOTSUPP),
+        Some(prefix) if name == prefix => Err(Errno::EINVAL),
+        Some(_) => Ok(()),
+    };
     if name.starts_with(b"user.") {
         if !matches!(attrs.file_type(), FileType::Regular | FileType::Directory) {
             return Err(if access.contains(Access::WRITE) { Errno::EPERM } else { Errno::ENODATA });
         }
-        return perm::check(&attrs, &creds, access);
+        return perm::check(&attrs, &creds, access).and(known);
     }
     if name.starts_with(b"trusted.") && !creds.has_cap(c::CAP_SYS_ADMIN) {
         return Err(if access.contains(Access::WRITE) { Errno::EPERM } else { Errno::ENODATA });
     }
-    if name.starts_with(b"security.") && access.contains(Access::WRITE) && !creds.has_cap(c::CAP_SYS_ADMIN) {
+    let needed = if name == FILE_CAPABILITIES { c::CAP_SETFCAP } else { c::CAP_SYS_ADMIN };
+    if name.starts_with(b"security.") && access.contains(Access::WRITE) && !creds.has_cap(needed) {
         return Err(Errno::EPERM);
     }
-    Ok(())
+    known
 }
 
 /// Stores a value in the guest's buffer; a size of 0 only asks how large it is.
@@ -92,6 +114,9 @@ fn set(ctx: &Ctx, place: &Path, a: &Args) -> SysResult {
     }
     let mut value = vec![0; a.u64(3) as usize];
     ctx.mm.read_exact(a.u64(2), &mut value)?;
+    if name == FILE_CAPABILITIES && !value.is_empty() {
+        check_capabilities(&value)?;
+    }
     may_use(ctx, place, &name, Access::WRITE)?;
     place.dentry.inode.set_xattr(&name, &value, flags)?;
     place.dentry.notify(c::IN_ATTRIB);

@@ -162,4 +162,9 @@ impl Mappable for Mapped {
     fn display_path(&self) -> Vec<u8> {
         Vec::new()
     }
+
+    fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&*self.fd, mode, offset, len).map_err(host)
+    }
 }

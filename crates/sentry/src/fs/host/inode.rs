@@ -13,7 +13,7 @@ use stockade_abi::time::Timespec;
 
 use super::dir::HostDir;
 use super::file::HostFile;
-use super::{HostFs, host, open_beneath, stat_in};
+use super::{HostFs, host, open_beneath, stat_in, xattr};
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
 /// How long names and attributes of a tree that nobody else should change are believed.
@@ -114,6 +114,15 @@ impl HostInode {
                 }
             },
         }
+    }
+
+    /// A descriptor of the file or directory that this was when it was looked up.
+    fn open_itself(&self) -> Result<OwnedFd, Errno> {
+        if !matches!(self.file_type, FileType::Regular | FileType::Directory) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let fd = self.open_fd(OFlags::RDONLY)?;
+        if self.is_same(&self.fs.attrs_of(&stat_in(&fd, b"")?)) { Ok(fd) } else { Err(Errno::ENOENT) }
     }
 
     /// Does something with the directory and name of this inode; the flags make that name mean it and nothing else.
@@ -328,6 +337,35 @@ impl Inode for HostInode {
         let (parent, name) = self.location()?;
         let target = rfs::readlinkat(&*parent.dir_fd()?, name.as_slice(), Vec::new()).map_err(host)?;
         Ok(target.into_bytes())
+    }
+
+    fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        if !xattr::is_shown(name) {
+            return Err(Errno::ENODATA);
+        }
+        xattr::get(&self.open_itself()?, name)
+    }
+
+    fn set_xattr(&self, name: &[u8], value: &[u8], flags: u32) -> Result<(), Errno> {
+        xattr::check_own(name)?;
+        let flags = rfs::XattrFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+        rfs::fsetxattr(&self.open_itself()?, name, value, flags).map_err(host)?;
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
+        xattr::check_own(name)?;
+        rfs::fremovexattr(&self.open_itself()?, name).map_err(host)?;
+        self.forget_attrs();
+        Ok(())
+    }
+
+    fn list_xattr(&self) -> Result<Vec<Vec<u8>>, Errno> {
+        match self.file_type {
+            FileType::Regular | FileType::Directory => xattr::list(&self.open_itself()?),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {

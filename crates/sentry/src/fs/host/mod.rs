@@ -7,6 +7,7 @@
 mod dir;
 pub(crate) mod file;
 mod inode;
+mod xattr;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;

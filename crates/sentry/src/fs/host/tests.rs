@@ -101,3 +101,26 @@ fn a_single_file_is_a_root_of_its_own() {
     assert_eq!((attrs.mode & 0o7777, attrs.size, attrs.mtime.sec), (0o600, 5, 7));
     assert_eq!(root.inode.lookup(b"x").err(), Some(Errno::ENOTDIR));
 }
+
+#[test]
+fn guests_see_attributes_of_users_and_set_no_others() {
+    let scratch = Scratch::new("xattr");
+    let path = scratch.0.join("f");
+    std::fs::write(&path, b"").unwrap();
+    if rustix::fs::setxattr(&path, "user.given", b"1", rustix::fs::XattrFlags::empty()).is_err() {
+        return;
+    }
+    let creds = Credentials::initial(rustix::process::geteuid().as_raw(), 0, &[]);
+    let request = scratch.request(&creds);
+    let inode = request.walk(LookupFlags::empty()).resolve(b"/f").unwrap().dentry.inode.clone();
+    assert_eq!(inode.get_xattr(b"user.given"), Ok(b"1".to_vec()));
+    assert_eq!(inode.get_xattr(b"user.none"), Err(Errno::ENODATA));
+    assert_eq!(inode.get_xattr(b"security.selinux"), Err(Errno::ENODATA));
+    assert_eq!(inode.set_xattr(b"security.capability", b"x", 0), Err(Errno::EOPNOTSUPP));
+    assert_eq!(inode.set_xattr(b"trusted.overlay.opaque", b"y", 0), Err(Errno::EOPNOTSUPP));
+    let long = vec![b'v'; 300];
+    assert_eq!(inode.set_xattr(b"user.long", &long, 0), Ok(()));
+    assert_eq!(inode.get_xattr(b"user.long"), Ok(long));
+    assert_eq!(inode.remove_xattr(b"user.given"), Ok(()));
+    assert_eq!(inode.list_xattr(), Ok(vec![b"user.long".to_vec()]));
+}

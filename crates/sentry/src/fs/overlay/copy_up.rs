@@ -64,7 +64,11 @@ fn fill(upper: &Arc<dyn Inode>, lower: &Arc<dyn Inode>, attrs: &Attrs, contents:
     }
     for name in lower.list_xattr().unwrap_or_default() {
         let value = lower.get_xattr(&name)?;
-        upper.set_xattr(&name, &value, 0)?;
+        match upper.set_xattr(&name, &value, 0) {
+            // A directory of the host takes the guest's own attributes only.
+            Err(Errno::EOPNOTSUPP | Errno::EPERM) => {}
+            other => other?,
+        }
     }
     // Upper file systems without such attributes give the file a number of its own.
     let _ = upper.set_xattr(ORIGIN, &attrs.ino.to_ne_bytes(), 0);

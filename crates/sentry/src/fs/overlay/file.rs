@@ -111,6 +111,10 @@ impl Mappable for Mapped {
         self.inner.display_path()
     }
 
+    fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        self.inner.punch_hole(offset, len)
+    }
+
     fn admit_shared(&self, write: bool) -> Result<bool, Errno> {
         self.inner.admit_shared(write)
     }

@@ -68,21 +68,13 @@ impl FileOps for TmpFile {
     }
 
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {
-        let mut content = self.0.content()?.write();
         match mode {
-            0 => content.reserve(offset, len, false),
-            KEEP_SIZE => content.reserve(offset, len, true),
-            m if m == PUNCH_HOLE | KEEP_SIZE => {
-                if content.seals().intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
-                    return Err(Errno::EPERM);
-                }
-                let end = offset.saturating_add(len).min(content.size());
-                content.zero(offset, end.saturating_sub(offset))
-            }
+            0 => self.0.content()?.write().reserve(offset, len, false),
+            KEEP_SIZE => self.0.content()?.write().reserve(offset, len, true),
+            m if m == PUNCH_HOLE | KEEP_SIZE => return self.0.punch_hole(offset, len),
             ZERO_RANGE => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::EOPNOTSUPP),
         }?;
-        drop(content);
         self.0.touch_modified();
         Ok(())
     }
@@ -109,6 +101,10 @@ impl Mappable for Mapped {
 
     fn display_path(&self) -> Vec<u8> {
         self.path.clone()
+    }
+
+    fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        self.inode.punch_hole(offset, len)
     }
 
     fn admit_shared(&self, write: bool) -> Result<bool, Errno> {

@@ -428,6 +428,22 @@ impl TmpInode {
         Ok(())
     }
 
+    /// Makes a range read as zeros (FALLOC_FL_PUNCH_HOLE).
+    ///
+    /// # Errors
+    /// EPERM for what is sealed.
+    pub(super) fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        let mut content = self.content()?.write();
+        if content.seals().intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
+            return Err(Errno::EPERM);
+        }
+        let end = offset.saturating_add(len).min(content.size());
+        content.zero(offset, end.saturating_sub(offset))?;
+        drop(content);
+        self.touch_modified();
+        Ok(())
+    }
+
     /// Its seals (F_GET_SEALS).
     ///
     /// # Errors
