@@ -172,9 +172,21 @@ pub trait GuestThread: Send {
     fn host_tid(&self) -> i32;
 }
 
-/// Stops a guest thread from outside.
+/// Words of a [`CpuSet`].
+pub const CPU_WORDS: usize = 16;
+
+/// A set of CPUs: bit N of word M is CPU 64·M+N (sched_setaffinity(2)).
+pub type CpuSet = [u64; CPU_WORDS];
+
+/// Reaches a guest thread from outside.
 pub trait Kicker: Send + Sync {
     /// Makes the thread's next event `Stopped(Kick)` soon, if it is running guest code; harmless otherwise (a later
     /// spurious `Stopped(Kick)` may follow). A thread that does not obey within some milliseconds is ended.
     fn kick(&self);
+
+    /// Restricts the thread to some CPUs; what the host does not grant is left as it was.
+    fn set_cpus(&self, cpus: &CpuSet);
+
+    /// CPU time that the thread has used, in user and system mode; none once it has ended.
+    fn cpu_time(&self) -> Option<(Duration, Duration)>;
 }

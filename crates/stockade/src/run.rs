@@ -18,6 +18,8 @@ pub struct Boot<'a> {
     pub config: &'a SandboxConfig,
     /// What there is of the host. Its trees: the root, the overlay directory if there is one, the volumes in their order.
     pub host: SentryHost,
+    /// What the host's `/proc/cpuinfo` says of its first processor: names and values.
+    pub cpu: Vec<(String, String)>,
     /// Where lines go; [`crate::logging::install`] is for the sentry to call.
     pub log: Arc<Sink>,
 }
@@ -40,10 +42,13 @@ pub fn run(
     let log = Arc::new(Sink::open(&config.log)?);
     let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
     let terminal = Terminal::save();
+    // A host without it has guests without it.
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let options =
         Options { trees: trees(config), keep: log.keep().into_iter().collect(), cgroup: Some(&cgroup) };
-    let mut handle = launch(&options, |host| sentry(Boot { config, host, log: Arc::clone(&log) }))
-        .map_err(|e| not_launched(&config.id, &e))?;
+    let mut handle =
+        launch(&options, |host| sentry(Boot { config, host, cpu: first_cpu(&cpus), log: Arc::clone(&log) }))
+            .map_err(|e| not_launched(&config.id, &e))?;
     registered.running(handle.pid().unsigned_abs()).map_err(on_host)?;
     let notice = |text: &str| {
         if !plan.quiet {
@@ -61,6 +66,14 @@ pub fn run(
         notice(&text);
     }
     Ok(Ending::status(&ending))
+}
+
+/// The description of the first processor.
+fn first_cpu(cpuinfo: &str) -> Vec<(String, String)> {
+    let lines = cpuinfo.lines().take_while(|line| !line.is_empty());
+    let split = lines.filter_map(|line| line.split_once(':'));
+    let fields = split.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+    fields.filter(|(name, _)| name != "processor").collect()
 }
 
 /// A line of Stockade's among the program's own. A standard error that is gone is no reason to fail.
@@ -127,6 +140,14 @@ fn not_launched(id: &str, error: &Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_are_described_by_the_first() {
+        let text = "processor\t: 0\nvendor_id\t: X\nflags\t\t: a b: c\npower management:\n\nprocessor\t: 1\n";
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let wanted = [field("vendor_id", "X"), field("flags", "a b: c"), field("power management", "")];
+        assert_eq!(first_cpu(text), wanted);
+    }
 
     #[test]
     fn limits_that_were_hit_are_named() {

@@ -31,7 +31,7 @@ use crate::run::Boot;
 /// how the program ended.
 #[must_use]
 pub fn boot(boot: Boot<'_>) -> u8 {
-    let Boot { config, mut host, log } = boot;
+    let Boot { config, mut host, cpu, log } = boot;
     let platform = match start_platform(&host) {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
@@ -43,7 +43,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         return give_up(&host.link, &format!("the sentry could not be confined: {e}"));
     }
     logging::install(&log, config.log.level);
-    let kernel = match Kernel::new(Arc::new(platform), kernel_config(config)) {
+    let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu)) {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
     };
@@ -122,7 +122,7 @@ fn strace_names(config: &StraceConfig) -> Option<Vec<String>> {
     }
 }
 
-fn kernel_config(config: &SandboxConfig) -> KernelConfig {
+fn kernel_config(config: &SandboxConfig, cpu: Vec<(String, String)>) -> KernelConfig {
     let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     KernelConfig {
         hostname: config.hostname.clone().into_bytes(),
@@ -130,6 +130,7 @@ fn kernel_config(config: &SandboxConfig) -> KernelConfig {
         memory: config.limits.memory,
         disk: config.limits.disk,
         cpus,
+        cpu,
     }
 }
 

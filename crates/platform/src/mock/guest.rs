@@ -2,12 +2,13 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
 
 use super::space::Memory;
-use crate::{Context, Event, FaultInfo, Kicker, StopCause, SyscallRequest};
+use crate::{Context, CpuSet, Event, FaultInfo, Kicker, StopCause, SyscallRequest};
 
 /// What the kernel does with a thread that waits for it.
 #[derive(Clone, Debug)]
@@ -99,6 +100,12 @@ impl Kicker for Link {
     fn kick(&self) {
         self.state.lock().kicked = true;
         self.changed.notify_all();
+    }
+
+    fn set_cpus(&self, _cpus: &CpuSet) {}
+
+    fn cpu_time(&self) -> Option<(Duration, Duration)> {
+        Some((Duration::ZERO, Duration::ZERO))
     }
 }
 

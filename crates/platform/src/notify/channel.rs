@@ -13,6 +13,7 @@ use stockade_abi::Errno;
 use super::control::ControlPage;
 use super::error::last_errno;
 use super::layout as l;
+use crate::{CPU_WORDS, CpuSet};
 
 /// One operation of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -105,16 +106,21 @@ pub(crate) fn current_cpu() -> Option<usize> {
     usize::try_from(unsafe { libc::sched_getcpu() }).ok()
 }
 
-/// Restricts a thread to one CPU, or lets it run on all. A failure changes only how fast things go.
+/// Restricts a thread to one CPU. A failure changes only how fast things go.
 pub(crate) fn set_affinity(tid: i32, cpu: Option<usize>) {
-    let mut set = [if cpu.is_some() { 0 } else { !0u64 }; 16];
+    let mut set = [0; CPU_WORDS];
     if let Some(cpu) = cpu
         && let Some(word) = set.get_mut(cpu / 64)
     {
         *word = 1 << (cpu % 64);
+        set_cpus(tid, &set);
     }
+}
+
+/// Restricts a thread to some CPUs. A failure changes only how fast things go.
+pub(crate) fn set_cpus(tid: i32, set: &CpuSet) {
     // SAFETY: the set is valid for its size.
-    unsafe { libc::sched_setaffinity(tid, size_of_val(&set), set.as_ptr().cast()) };
+    unsafe { libc::sched_setaffinity(tid, size_of_val(set), set.as_ptr().cast()) };
 }
 
 fn outcome(len: usize) -> Result<(), (usize, Errno)> {

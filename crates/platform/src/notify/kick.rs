@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::channel::set_cpus;
 use super::process::Stub;
 use super::{KICK_SIGNAL, procfs};
-use crate::Kicker;
+use crate::{CPU_WORDS, CpuSet, Kicker};
 
 /// How often the watchdog looks.
 const TICK: Duration = Duration::from_millis(10);
@@ -33,6 +34,8 @@ pub(crate) struct KickState {
     obeyed: AtomicU64,
     /// The watchdog has it on its list.
     watched: AtomicBool,
+    /// Where the guest wants it to run.
+    cpus: Mutex<CpuSet>,
     /// It has ended.
     pub(crate) gone: AtomicBool,
 }
@@ -47,8 +50,14 @@ impl KickState {
             kicked: AtomicBool::new(false),
             obeyed: AtomicU64::new(0),
             watched: AtomicBool::new(false),
+            cpus: Mutex::new([!0; CPU_WORDS]),
             gone: AtomicBool::new(false),
         })
+    }
+
+    /// Lets it run wherever the guest wants it to.
+    pub(crate) fn roam(&self) {
+        set_cpus(self.tid, &self.cpus.lock());
     }
 
     /// Sends the signal, whatever is under way.
@@ -79,6 +88,21 @@ impl Kicker for Arc<KickState> {
         if !self.gone.load(Ordering::SeqCst) && !self.kicked.swap(true, Ordering::SeqCst) {
             self.signal();
         }
+    }
+
+    fn set_cpus(&self, cpus: &CpuSet) {
+        let mut own = self.cpus.lock();
+        *own = *cpus;
+        if !self.gone.load(Ordering::SeqCst) {
+            set_cpus(self.tid, &own);
+        }
+    }
+
+    fn cpu_time(&self) -> Option<(Duration, Duration)> {
+        if self.gone.load(Ordering::SeqCst) {
+            return None;
+        }
+        procfs::cpu_time(&self.stub.shared.proc, self.stub.pid, self.tid)
     }
 }
 

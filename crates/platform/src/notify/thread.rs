@@ -78,8 +78,8 @@ impl Thread {
         let first = listener.receive().ok_or(Errno::EAGAIN)?;
         let tid = first.pid as i32;
         // It was born on our CPU, like the helper; from here on it may run anywhere.
-        set_affinity(tid, None);
         let kick = KickState::new(stub, tid);
+        kick.roam();
         Ok(Self {
             stub: Arc::clone(stub),
             listener,
@@ -322,7 +322,7 @@ impl GuestThread for Thread {
                 self.kick.send();
                 self.answer(ERESTARTSYS);
                 let event = self.receive().map(|n| self.decode(&n));
-                set_affinity(self.kick.tid, None);
+                self.kick.roam();
                 match event {
                     Some(Event::Stopped(StopCause::Kick)) => {
                         self.rewind(&request);

@@ -10,6 +10,7 @@ pub mod nsfs;
 pub mod overlay;
 pub mod pidfd;
 pub mod pipe;
+pub mod proc;
 pub mod stdio;
 pub mod tmpfs;
 

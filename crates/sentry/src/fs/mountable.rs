@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
+use super::proc;
 use super::tmpfs::{Options, TmpFs};
 use crate::task::Task;
 use crate::vfs::Dentry;
@@ -18,6 +19,7 @@ pub fn make(task: &Task, fs_type: &[u8], data: &[u8]) -> Result<Arc<Dentry>, Err
         b"tmpfs" => Ok(TmpFs::mount_with(budget, &Options::parse(data, budget.figures().0)?)),
         // Like tmpfs, but without a size, and whatever it is told.
         b"ramfs" => Ok(TmpFs::mount_with(budget, &Options { mode: 0o755, ..Options::default() })),
+        b"proc" => Ok(proc::mount(&task.kernel, &task.tg.pidns)),
         _ => Err(Errno::ENODEV),
     }
 }

@@ -14,14 +14,52 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 struct NsInode(Namespace);
 
+/// A namespace of which there is one only: it can be looked at, and not be entered.
+struct OnlyInode(u64);
+
+impl Inode for OnlyInode {
+    fn file_type(&self) -> FileType {
+        FileType::Regular
+    }
+
+    fn attrs(&self) -> Result<Attrs, Errno> {
+        Ok(attrs(self.0))
+    }
+
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        Ok(Arc::new(OnlyFile))
+    }
+
+    fn statfs(&self) -> Result<Statfs, Errno> {
+        Ok(statfs())
+    }
+}
+
+struct OnlyFile;
+
+impl FileOps for OnlyFile {}
+
+fn attrs(ino: u64) -> Attrs {
+    Attrs { ino, mode: c::S_IFREG | 0o444, nlink: 1, blksize: 4096, ..Attrs::default() }
+}
+
+fn statfs() -> Statfs {
+    Statfs { kind: NSFS_MAGIC, bsize: 4096, frsize: 4096, namelen: 255, ..Statfs::default() }
+}
+
+/// Where the link of a namespace leads of which there is one only.
+#[must_use]
+pub fn only(name: &[u8], ino: u64) -> Path {
+    anon::wrap(name, Arc::new(OnlyInode(ino)))
+}
+
 impl Inode for NsInode {
     fn file_type(&self) -> FileType {
         FileType::Regular
     }
 
     fn attrs(&self) -> Result<Attrs, Errno> {
-        let ino = self.0.id();
-        Ok(Attrs { ino, mode: c::S_IFREG | 0o444, nlink: 1, blksize: 4096, ..Attrs::default() })
+        Ok(attrs(self.0.id()))
     }
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
@@ -32,7 +70,7 @@ impl Inode for NsInode {
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {
-        Ok(Statfs { kind: NSFS_MAGIC, bsize: 4096, frsize: 4096, namelen: 255, ..Statfs::default() })
+        Ok(statfs())
     }
 }
 

@@ -76,14 +76,19 @@ struct State {
 pub struct Pipe {
     state: Mutex<State>,
     queue: Arc<WaitQueue>,
+    anonymous: bool,
 }
 
 impl Pipe {
-    /// An empty pipe without ends.
+    /// The pipe behind a FIFO, without ends.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub fn of_fifo() -> Arc<Self> {
+        Self::new(false)
+    }
+
+    fn new(anonymous: bool) -> Arc<Self> {
         let state = State { size: DEFAULT_SIZE, ..State::default() };
-        Arc::new(Self { state: Mutex::new(state), queue: Arc::new(WaitQueue::new()) })
+        Arc::new(Self { state: Mutex::new(state), queue: Arc::new(WaitQueue::new()), anonymous })
     }
 
     fn open_end(self: &Arc<Self>, reads: bool, writes: bool) -> Arc<End> {
@@ -257,16 +262,31 @@ impl Drop for End {
     }
 }
 
+/// A pipe without a name, as `/proc/PID/fd` leads to it: opening an end waits for nobody.
+struct Anonymous(Arc<Pipe>);
+
+impl anon::Reopen for Anonymous {
+    fn open(&self, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        let (reads, writes) = sides(flags);
+        Ok(self.0.open_end(reads, writes))
+    }
+}
+
+/// Whether it is opened to read, and to write.
+fn sides(flags: u32) -> (bool, bool) {
+    match flags & c::O_ACCMODE {
+        c::O_RDONLY => (true, false),
+        c::O_WRONLY => (false, true),
+        _ => (true, true),
+    }
+}
+
 /// Opens an end of a FIFO. It may still have to wait for the other side: see [`wait_for_peer`].
 ///
 /// # Errors
 /// ENXIO to write without blocking where nobody reads.
 pub fn open_fifo(pipe: &Arc<Pipe>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
-    let (reads, writes) = match flags & c::O_ACCMODE {
-        c::O_RDONLY => (true, false),
-        c::O_WRONLY => (false, true),
-        _ => (true, true),
-    };
+    let (reads, writes) = sides(flags);
     if writes && !reads && flags & c::O_NONBLOCK != 0 && pipe.state.lock().readers == 0 {
         return Err(Errno::ENXIO);
     }
@@ -278,7 +298,7 @@ pub fn open_fifo(pipe: &Arc<Pipe>, flags: u32) -> Result<Arc<dyn FileOps>, Errno
 /// # Errors
 /// ERESTARTSYS
 pub fn wait_for_peer(task: &crate::task::Task, end: &End, flags: u32) -> Result<(), Errno> {
-    if flags & c::O_NONBLOCK != 0 || (end.reads && end.writes) {
+    if end.pipe.anonymous || flags & c::O_NONBLOCK != 0 || (end.reads && end.writes) {
         return Ok(());
     }
     let opens = |s: &State| if end.reads { s.writer_opens } else { s.reader_opens };
@@ -299,8 +319,9 @@ pub fn wait_for_peer(task: &crate::task::Task, end: &End, flags: u32) -> Result<
 /// A new pipe: its read end and its write end. `flags` may hold O_NONBLOCK and O_DIRECT.
 #[must_use]
 pub fn pair(flags: u32, uid: u32, gid: u32) -> (Arc<File>, Arc<File>) {
-    let pipe = Pipe::new();
-    let path = anon::path("pipe:[{}]", c::S_IFIFO | 0o600, uid, gid);
+    let pipe = Pipe::new(true);
+    let opener = Box::new(Anonymous(Arc::clone(&pipe)));
+    let path = anon::path_with_opener("pipe:[{}]", c::S_IFIFO | 0o600, uid, gid, opener);
     let reader = pipe.open_end(true, false);
     let writer = pipe.open_end(false, true);
     (File::new(path.clone(), reader, c::O_RDONLY | flags), File::new(path, writer, c::O_WRONLY | flags))

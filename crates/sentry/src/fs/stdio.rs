@@ -93,22 +93,117 @@ pub fn open(fd: OwnedFd, access: u32, terminal: &Arc<Terminal>) -> Result<Arc<Fi
         FileType::CharDevice => "/dev/null",
         _ => "/dev/host/{}",
     };
-    let path = anon::path(name, attrs.mode, attrs.uid, attrs.gid);
-    let stream = HostStream {
-        fd: Arc::new(fd),
-        attrs,
-        terminal: is_tty.then(|| Arc::clone(terminal)),
-        queue: Arc::new(WaitQueue::new()),
-        watch: Arc::new(Watch {
-            wanted: Mutex::new(PollFlags::empty()),
-            changed: Condvar::new(),
-            started: AtomicBool::new(false),
-        }),
-    };
+    let (fd, terminal) = (Arc::new(fd), is_tty.then(|| Arc::clone(terminal)));
+    let stream = HostStream::new(Arc::clone(&fd), attrs, terminal.clone());
+    let opener = Box::new(Inherited { fd, attrs, terminal, access });
+    let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
     Ok(File::new(path, Arc::new(stream), access))
 }
 
+/// An inherited stream, as `/proc/PID/fd` leads to it.
+struct Inherited {
+    fd: Arc<OwnedFd>,
+    attrs: Attrs,
+    terminal: Option<Arc<Terminal>>,
+    access: u32,
+}
+
+impl anon::Reopen for Inherited {
+    /// It is opened no wider than it was inherited.
+    fn open(&self, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        let has = self.access & c::O_ACCMODE;
+        if has != c::O_RDWR && has != flags & c::O_ACCMODE {
+            return Err(Errno::EACCES);
+        }
+        let (fd, attrs) = (Arc::clone(&self.fd), self.attrs);
+        if attrs.file_type() == FileType::Regular {
+            return Ok(Arc::new(Reopened { fd, attrs }));
+        }
+        Ok(Arc::new(HostStream::new(fd, attrs, self.terminal.clone())))
+    }
+
+    fn set_size(&self, size: u64) -> Result<(), Errno> {
+        match self.attrs.file_type() {
+            FileType::Regular => rustix::fs::ftruncate(&*self.fd, size).map_err(host),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An inherited regular file that was opened anew: it has an offset of its own.
+struct Reopened {
+    fd: Arc<OwnedFd>,
+    attrs: Attrs,
+}
+
+impl Reopened {
+    fn size(&self) -> Result<u64, Errno> {
+        Ok(rustix::fs::fstat(&*self.fd).map_err(host)?.st_size as u64)
+    }
+}
+
+impl FileOps for Reopened {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        if dst.remaining() == 0 {
+            return Ok(0);
+        }
+        with_buffer(dst.remaining(), |buf| {
+            let n = rustix::io::pread(&*self.fd, &mut *buf, offset).map_err(host)?;
+            if n == 0 { Ok(0) } else { dst.put(&buf[..n]) }
+        })
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        with_buffer(src.remaining(), |buf| {
+            let n = src.take(buf)?;
+            rustix::io::pwrite(&*self.fd, &buf[..n], offset).map_err(host)
+        })
+    }
+
+    fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
+        let end = self.size()?;
+        let n = self.write(file, src, end)?;
+        Ok((n, end + n as u64))
+    }
+
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn seek(&self, _file: &File, whence: Seek, offset: i64) -> Result<u64, Errno> {
+        match whence {
+            Seek::End => (self.size()? as i64)
+                .checked_add(offset)
+                .and_then(|at| u64::try_from(at).ok())
+                .ok_or(Errno::EINVAL),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn attrs(&self) -> Option<Result<Attrs, Errno>> {
+        Some(self.size().map(|size| Attrs { size, ..self.attrs }))
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        rustix::fs::fsync(&*self.fd).map_err(host)
+    }
+}
+
 impl HostStream {
+    fn new(fd: Arc<OwnedFd>, attrs: Attrs, terminal: Option<Arc<Terminal>>) -> Self {
+        Self {
+            fd,
+            attrs,
+            terminal,
+            queue: Arc::new(WaitQueue::new()),
+            watch: Arc::new(Watch {
+                wanted: Mutex::new(PollFlags::empty()),
+                changed: Condvar::new(),
+                started: AtomicBool::new(false),
+            }),
+        }
+    }
+
     fn is_regular(&self) -> bool {
         self.attrs.file_type() == FileType::Regular
     }

@@ -159,7 +159,11 @@ impl Elf {
                 requests.push(MapRequest {
                     addr: page,
                     fixed: true,
-                    file: Some(FileBacking { object: Arc::clone(&object), offset: offset & !PAGE_MASK }),
+                    file: Some(FileBacking {
+                        object: Arc::clone(&object),
+                        offset: offset & !PAGE_MASK,
+                        path: Some(file.path.clone()),
+                    }),
                     ..MapRequest::anonymous(file_end - page, prot)
                 });
             }

@@ -300,6 +300,18 @@ impl MemoryManager {
         self.processes.load(Ordering::Acquire) <= 1
     }
 
+    /// All areas, in order.
+    #[must_use]
+    pub fn areas(&self) -> Vec<(Range<u64>, Vma)> {
+        self.state.lock().vmas.iter().map(|(range, vma)| (range, vma.clone())).collect()
+    }
+
+    /// The most bytes that were ever mapped.
+    #[must_use]
+    pub fn peak(&self) -> u64 {
+        self.state.lock().peak
+    }
+
     /// A free place for `len` bytes, as mmap(2) without a hint would choose it.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stockade_platform::Prot;
 
 use super::mappable::Mappable;
+use crate::vfs::Path;
 
 bitflags::bitflags! {
     /// Properties of an area beside its access.
@@ -48,6 +49,8 @@ pub struct FileBacking {
     pub object: Arc<dyn Mappable>,
     /// Offset of the area's first byte.
     pub offset: u64,
+    /// What it was opened as; none for memory that is only backed like a file.
+    pub path: Option<Path>,
 }
 
 /// One area. Its start is its key in the set.

@@ -104,14 +104,15 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
                 return Err(Errno::ENODEV);
             }
             let object = file.ops().mappable()?;
-            request.file = Some(FileBacking { object: Arc::clone(&object), offset });
+            request.file =
+                Some(FileBacking { object: Arc::clone(&object), offset, path: Some(file.path.clone()) });
             if shared && file.is_writable() {
                 return map_writable(ctx, &*object, request, &limits);
             }
         }
         None if shared => {
             let object = crate::fs::shared_anonymous(ctx, len)?;
-            request.file = Some(FileBacking { object, offset: 0 });
+            request.file = Some(FileBacking { object, offset: 0, path: None });
         }
         None => {}
     }

@@ -68,7 +68,7 @@ pub(super) fn sched_setaffinity(ctx: &mut Ctx, a: &Args) -> SysResult {
     if mask.iter().all(|&b| b == 0) {
         return Err(Errno::EINVAL);
     }
-    *task.affinity.lock() = Some(mask);
+    task.set_affinity(mask);
     Ok(0)
 }
 

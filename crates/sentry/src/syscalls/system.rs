@@ -122,8 +122,14 @@ pub(super) fn pipe2(ctx: &mut Ctx, a: &Args) -> SysResult {
 }
 
 pub(super) fn getcpu(ctx: &mut Ctx, a: &Args) -> SysResult {
-    // The vDSO answers this natively; here it is the processor that the sentry thread runs on.
-    let cpu = rustix::thread::sched_getcpu() as u32;
+    // The vDSO answers this natively; here it is the processor that the sentry thread runs on, if the guest's may be it.
+    let here = rustix::thread::sched_getcpu();
+    let cpu = match &*ctx.task.affinity.lock() {
+        Some(mask) if mask.get(here / 8).is_none_or(|byte| byte & (1 << (here % 8)) == 0) => {
+            mask.iter().position(|&byte| byte != 0).map_or(0, |i| i * 8 + mask[i].trailing_zeros() as usize)
+        }
+        _ => here,
+    } as u32;
     if a.u64(0) != 0 {
         ctx.mm.copy_out(a.u64(0), &cpu)?;
     }

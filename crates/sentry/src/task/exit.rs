@@ -55,6 +55,9 @@ impl Task {
     /// process goes before.
     pub fn finish(self: &Arc<Self>, status: i32) {
         self.exiting.store(true, Ordering::Release);
+        if self.is_leader() {
+            self.tg.last_name.lock().clone_from(&self.name.read());
+        }
         let mm = self.set_mm(None);
         if let Some(mm) = &mm
             && self.is_last()

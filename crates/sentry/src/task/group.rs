@@ -102,6 +102,8 @@ pub struct ThreadGroup {
     pub start_time: u64,
     /// Largest resident set seen, in bytes.
     pub max_rss: AtomicU64,
+    /// What its leader was called, once that has ended.
+    pub last_name: Mutex<Vec<u8>>,
     /// oom_score_adj
     pub oom_score_adj: AtomicI32,
     /// Timers (setitimer(2), timer_create(2)).
@@ -135,6 +137,7 @@ impl ThreadGroup {
             past: Mutex::default(),
             start_time,
             max_rss: AtomicU64::new(0),
+            last_name: Mutex::default(),
             oom_score_adj: AtomicI32::new(0),
             timers: crate::time::ProcessTimers::default(),
         })

@@ -37,6 +37,8 @@ pub struct KernelConfig {
     pub disk: u64,
     /// Processors that guests see.
     pub cpus: usize,
+    /// What `/proc/cpuinfo` says of each: names and values, in order.
+    pub cpu: Vec<(String, String)>,
 }
 
 /// The kernel of a sandbox.
@@ -55,6 +57,8 @@ pub struct Kernel {
     pub futexes: FutexTable,
     /// Clocks.
     pub clock: Clock,
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot_id: [u8; 16],
     /// Told of every signal sent, for signalfd(2).
     pub signal_events: Arc<WaitQueue>,
     /// Processes that SIGCONT made go on and whose parents do not know yet.
@@ -102,6 +106,15 @@ pub struct InitProcess {
     pub ignored: u64,
 }
 
+/// Random bytes of the host.
+#[must_use]
+pub fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // Without randomness from the host they are merely predictable.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes
+}
+
 impl Kernel {
     /// A kernel without processes.
     ///
@@ -118,6 +131,7 @@ impl Kernel {
             root_uts,
             futexes: FutexTable::default(),
             clock: Clock::default(),
+            boot_id: random_bytes(),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
             shm: TmpFs::unattached(Arc::clone(&memory_files)),

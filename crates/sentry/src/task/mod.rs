@@ -3,7 +3,9 @@
 //! A [`Task`] is a guest thread and one thread of the sentry that serves it. Who is whose parent, in which group and
 //! session, is in the [`Tree`], one plain structure behind one lock of the [`Kernel`].
 
+mod access;
 pub mod clone;
+mod current;
 pub mod deliver;
 pub mod exec;
 pub mod exit;
@@ -20,10 +22,11 @@ mod thread;
 pub mod tree;
 pub mod wait;
 
+pub use current::current;
 pub use deliver::Action;
-pub use group::ThreadGroup;
+pub use group::{CpuTime, StopState, ThreadGroup};
 pub use kernel::{Kernel, KernelConfig};
 pub use limits::Limits;
-pub use pidns::PidNamespace;
+pub use pidns::{PID_MAX, PidNamespace};
 pub use thread::{NsProxy, SCHED_RESET_ON_FORK, Task, TaskSignals, UtsNamespace, work};
 pub use tree::{Group, Tree, Zombie};

@@ -120,6 +120,12 @@ impl PidNamespace {
         }
     }
 
+    /// The number that was given out last.
+    #[must_use]
+    pub fn last_number(&self) -> i32 {
+        self.numbers.lock().last
+    }
+
     /// Lets no more tasks in: its init is gone.
     pub fn close(&self) {
         self.numbers.lock().closed = true;

@@ -36,6 +36,7 @@ pub(super) fn spawn(task: &Arc<Task>, start: Context) -> Result<(), Errno> {
 
 fn serve(task: &Arc<Task>, start: Context) {
     task.waiter.bind_current();
+    super::current::set_current(Some(Arc::clone(task)));
     let status = match begin(task, start) {
         Some(mut ctx) => {
             let status = ctx.serve();
@@ -48,6 +49,7 @@ fn serve(task: &Arc<Task>, start: Context) {
         }
     };
     task.set_kicker(None);
+    super::current::set_current(None);
     task.finish(status);
     task.kernel.uncount_task();
 }

@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SigSet, StackT};
-use stockade_platform::Kicker;
+use stockade_platform::{CpuSet, Kicker};
 
 use super::group::{CpuTime, ThreadGroup};
 use super::kernel::Kernel;
@@ -203,6 +203,14 @@ pub struct TaskParts {
     pub mask: SigSet,
 }
 
+fn cpu_set(mask: &[u8]) -> CpuSet {
+    let mut set = CpuSet::default();
+    for (i, &byte) in mask.iter().enumerate().take(size_of::<CpuSet>()) {
+        set[i / 8] |= u64::from(byte) << (i % 8 * 8);
+    }
+    set
+}
+
 impl Task {
     /// A task that is in no tree yet.
     #[must_use]
@@ -369,9 +377,37 @@ impl Task {
         }
     }
 
+    /// CPU time that it has used until now.
+    #[must_use]
+    pub fn cpu_time(&self) -> CpuTime {
+        match self.kicker.read().as_ref().and_then(|kicker| kicker.cpu_time()) {
+            Some((user, system)) => CpuTime { user, system },
+            None => *self.cpu.lock(),
+        }
+    }
+
+    /// Whether guest code runs, or could.
+    #[must_use]
+    pub fn is_in_guest(&self) -> bool {
+        self.mode.load(Ordering::Relaxed) == MODE_GUEST
+    }
+
     /// The guest thread that it serves now.
     pub(super) fn set_kicker(&self, kicker: Option<Arc<dyn Kicker>>) {
+        let affinity = self.affinity.lock();
+        if let (Some(kicker), Some(mask)) = (&kicker, &*affinity) {
+            kicker.set_cpus(&cpu_set(mask));
+        }
         *self.kicker.write() = kicker;
+    }
+
+    /// sched_setaffinity(2): a bit for each CPU.
+    pub fn set_affinity(&self, mask: Vec<u8>) {
+        let mut affinity = self.affinity.lock();
+        if let Some(kicker) = &*self.kicker.read() {
+            kicker.set_cpus(&cpu_set(&mask));
+        }
+        *affinity = Some(mask);
     }
 
     /// About to let the guest run. False if there is work, and then it must not.

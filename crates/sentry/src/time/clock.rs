@@ -30,8 +30,20 @@ impl Clock {
     /// CLOCK_BOOTTIME, which is what uptime means.
     #[must_use]
     pub fn uptime(&self) -> Duration {
-        Duration::from_nanos(nanos(ClockId::Boottime))
+        uptime()
     }
+}
+
+/// CLOCK_BOOTTIME: how long the machine has been up.
+#[must_use]
+pub fn uptime() -> Duration {
+    Duration::from_nanos(nanos(ClockId::Boottime))
+}
+
+/// How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC.
+#[must_use]
+pub fn now_boot_offset() -> Duration {
+    uptime().saturating_sub(Duration::from_nanos(nanos(ClockId::Monotonic)))
 }
 
 /// CLOCK_REALTIME, for time stamps.

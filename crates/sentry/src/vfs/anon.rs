@@ -7,15 +7,33 @@ use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 
-use super::attrs::{Attrs, FileType};
+use super::attrs::{Attrs, FileType, SetAttrs};
 use super::dentry::{Dentry, SuperBlock};
 use super::file::{File, FileOps};
 use super::inode::Inode;
 use super::mount::{Mount, MountFlags, Path};
 
+/// A file without a name that can be opened anew, by way of `/proc/PID/fd`.
+pub trait Reopen: Send + Sync {
+    /// Opens it, for open(2)'s flags.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    fn open(&self, flags: u32) -> Result<Arc<dyn FileOps>, Errno>;
+
+    /// Cuts it off or makes it longer: of what has no size nothing is cut off.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
+    fn set_size(&self, _size: u64) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
 /// The inode of a file without a name.
 struct AnonInode {
     attrs: Attrs,
+    opener: Option<Box<dyn Reopen>>,
 }
 
 impl Inode for AnonInode {
@@ -25,6 +43,21 @@ impl Inode for AnonInode {
 
     fn attrs(&self) -> Result<Attrs, Errno> {
         Ok(self.attrs)
+    }
+
+    fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
+        match (set.size, &self.opener) {
+            (Some(size), Some(opener)) => opener.set_size(size),
+            (Some(_), None) => Ok(()),
+            (None, _) => Err(Errno::EPERM),
+        }
+    }
+
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        match &self.opener {
+            Some(opener) => opener.open(flags),
+            None => Err(Errno::ENXIO),
+        }
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {
@@ -52,8 +85,10 @@ fn anon_fs() -> &'static AnonFs {
     static FS: OnceLock<AnonFs> = OnceLock::new();
     FS.get_or_init(|| {
         let sb = SuperBlock::new("anon_inodefs", "anon_inode", false, false);
-        let root =
-            Arc::new(AnonInode { attrs: Attrs { mode: c::S_IFDIR | 0o500, nlink: 1, ..Attrs::default() } });
+        let root = {
+            let attrs = Attrs { mode: c::S_IFDIR | 0o500, nlink: 1, ..Attrs::default() };
+            Arc::new(AnonInode { attrs, opener: None })
+        };
         let mount = Mount::new(Dentry::root(Arc::clone(&sb), root), MountFlags::empty());
         AnonFs { sb, mount, next_ino: AtomicU64::new(2) }
     })
@@ -62,10 +97,26 @@ fn anon_fs() -> &'static AnonFs {
 /// A path for something without a name: `name` is what `/proc/PID/fd` shows, with `{}` replaced by the inode number.
 #[must_use]
 pub fn path(name: &str, mode: u32, uid: u32, gid: u32) -> Path {
+    make(name, mode, uid, gid, None)
+}
+
+/// As [`path`], for something that can be opened anew.
+#[must_use]
+pub fn path_with_opener(name: &str, mode: u32, uid: u32, gid: u32, opener: Box<dyn Reopen>) -> Path {
+    make(name, mode, uid, gid, Some(opener))
+}
+
+fn make(name: &str, mode: u32, uid: u32, gid: u32, opener: Option<Box<dyn Reopen>>) -> Path {
     let fs = anon_fs();
     let ino = fs.next_ino.fetch_add(1, Ordering::Relaxed);
     let attrs = Attrs { dev: fs.sb.dev, ino, mode, nlink: 1, uid, gid, blksize: 4096, ..Attrs::default() };
-    wrap(name.replace("{}", &ino.to_string()).as_bytes(), Arc::new(AnonInode { attrs }))
+    wrap(name.replace("{}", &ino.to_string()).as_bytes(), Arc::new(AnonInode { attrs, opener }))
+}
+
+/// A path that leads nowhere.
+#[must_use]
+pub fn nowhere() -> Path {
+    Path::of_mount(&anon_fs().mount)
 }
 
 /// A path for an inode that has a life of its own but no name.

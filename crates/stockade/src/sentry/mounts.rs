@@ -9,6 +9,7 @@ use stockade_sentry::creds::Credentials;
 use stockade_sentry::fs::dev;
 use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::overlay::{self, Whiteouts};
+use stockade_sentry::fs::proc;
 use stockade_sentry::fs::tmpfs::TmpFs;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
@@ -60,11 +61,12 @@ fn root(
 }
 
 /// What is the sandbox's own. A root without these directories goes without.
-fn own(kernel: &Kernel, namespace: &MountNamespace) -> Result<(), Errno> {
+fn own(kernel: &Arc<Kernel>, namespace: &MountNamespace) -> Result<(), Errno> {
     let nosuid = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let (_, sys) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o555);
     for (at, tree, flags) in [
         (&b"/dev"[..], dev::mount(&kernel.memory_files)?, MountFlags::NOSUID),
+        (b"/proc", proc::mount(kernel, &kernel.root_pidns), nosuid),
         (b"/sys", sys, nosuid | MountFlags::RDONLY),
     ] {
         match attach(namespace, at, tree, flags) {

@@ -90,7 +90,7 @@ impl TmpInode {
             }),
             NodeKind::Directory => Data::Directory(RwLock::default()),
             NodeKind::Symlink(target) => Data::Symlink(target.clone()),
-            NodeKind::Fifo => Data::Fifo(crate::fs::pipe::Pipe::new()),
+            NodeKind::Fifo => Data::Fifo(crate::fs::pipe::Pipe::of_fifo()),
             NodeKind::Socket => Data::Special { rdev: 0 },
             NodeKind::CharDevice(rdev) | NodeKind::BlockDevice(rdev) => Data::Special { rdev: *rdev },
         };
