@@ -27,7 +27,7 @@ areas! {
     misc: abi compat;
     proc: maps own system;
     signals: action altstack fault fpu info mask queue restart restart_waits signalfd stop timedwait;
-    tasks: caps clone creds exec exit fork orphan pidns prctl rlimit robust sched session setuid times wait;
+    tasks: caps clone creds exec exit fork orphan pidns prctl races rlimit robust sched session setuid times wait;
     time: clock itimer sleep timer;
     unix: message named pair;
 }

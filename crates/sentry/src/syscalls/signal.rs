@@ -122,6 +122,7 @@ pub(super) fn rt_sigtimedwait(ctx: &mut Ctx, a: &Args) -> SysResult {
         || task.take_signal_of(set).ok_or(Errno::EAGAIN),
     );
     task.signals.lock().waiting_for = SigSet::EMPTY;
+    task.retarget_signals(set);
     let info = match found {
         Ok(info) => info,
         Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),

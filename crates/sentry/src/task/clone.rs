@@ -9,7 +9,7 @@ use stockade_abi::signal::{SIGCHLD, SIGRTMAX, SS_DISABLE, StackT};
 
 use super::group::ThreadGroup;
 use super::run;
-use super::thread::{Task, TaskParts, VforkDone};
+use super::thread::{Task, TaskParts, VforkDone, work};
 use super::tree::Group;
 use crate::mm::UserMemory;
 use crate::signal::Actions;
@@ -196,15 +196,17 @@ fn publish(
     let tid = child.tid();
     {
         let mut tree = task.kernel.tree.lock();
-        // Signals that came meanwhile are the caller's to handle before it makes anything.
-        if task.tg.signals.lock().group_exit.is_some() {
+        // Nobody would end it any more.
+        if task.work() & work::EXIT != 0 {
             return Err(Errno::ERESTARTNOINTR);
         }
         if child.tg.pidns.is_closed() {
             return Err(Errno::ENOMEM);
         }
         if args.has(c::CLONE_THREAD) {
-            tree.group_mut(task.tg.tgid)?.threads.push(Arc::clone(child));
+            let group = tree.group_mut(task.tg.tgid)?;
+            group.threads.push(Arc::clone(child));
+            child.join_group_stop();
         } else {
             let parent = tree.group(task.tg.tgid)?;
             let (pgid, sid) = (parent.pgid, parent.sid);

@@ -212,7 +212,8 @@ fn shares_fs(task: &Task) -> bool {
 fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
     loop {
         let mut tree = task.kernel.tree.lock();
-        if task.tg.signals.lock().group_exit.is_some() {
+        // The process ends, or another thread was first to execute something.
+        if task.work() & work::EXIT != 0 {
             return Err(Errno::ERESTARTNOINTR);
         }
         let group = tree.group(task.tg.tgid)?;

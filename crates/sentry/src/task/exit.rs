@@ -58,6 +58,7 @@ impl Task {
         if self.is_leader() {
             self.tg.last_name.lock().clone_from(&self.name.read());
         }
+        self.retarget_signals(SigSet::FULL);
         let mm = self.set_mm(None);
         if let Some(mm) = &mm
             && self.is_last()

@@ -35,6 +35,8 @@ pub struct GroupSignals {
     pub pending: PendingQueue,
     /// Whether it runs.
     pub stop: StopState,
+    /// How often a stop has begun: a thread that slept through the end of one takes part in the next.
+    pub stops: u64,
     /// Set once: the status the whole group ends with (wait(2)'s encoding).
     pub group_exit: Option<i32>,
     /// Whether the group had several threads then.

@@ -1,6 +1,7 @@
 //! Sending signals (kill(2), signal(7)).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
@@ -131,12 +132,7 @@ impl Tree {
                 }
                 drop(signals);
                 group.threads[0].kernel.signal_events.notify(crate::wait::Readiness::READABLE);
-                let taker = group.threads.iter().find(|t| {
-                    let own = t.signals.lock();
-                    !t.exiting.load(std::sync::atomic::Ordering::Acquire)
-                        && (own.waiting_for.contains(signo) || !own.mask.contains(signo))
-                });
-                if let Some(taker) = taker {
+                if let Some(taker) = group.taker(signo) {
                     taker.add_work(work::SIGNAL);
                 }
             }
@@ -205,7 +201,34 @@ impl Tree {
     }
 }
 
+impl Group {
+    /// A thread that can take a signal sent to the process.
+    fn taker(&self, signo: i32) -> Option<&Arc<Task>> {
+        self.threads.iter().find(|t| {
+            let own = t.signals.lock();
+            !t.exiting.load(Ordering::Acquire)
+                && t.work() & work::EXIT == 0
+                && (own.waiting_for.contains(signo) || !own.mask.contains(signo))
+        })
+    }
+}
+
 impl Task {
+    /// This thread takes some signals no more: those that wait for the process already are for others.
+    pub fn retarget_signals(&self, signals: SigSet) {
+        if (self.tg.signals.lock().pending.set() & signals).is_empty() {
+            return;
+        }
+        let tree = self.kernel.tree.lock();
+        let Ok(group) = tree.group(self.tg.tgid) else { return };
+        let pending = self.tg.signals.lock().pending.set() & signals;
+        for signo in pending.iter() {
+            if let Some(taker) = group.taker(signo) {
+                taker.add_work(work::SIGNAL);
+            }
+        }
+    }
+
     /// A signal that the task itself caused and cannot put off: blocked or ignored, it gets the default action.
     pub fn force_signal(&self, info: SigInfo) {
         let actions = self.tg.actions();
@@ -254,10 +277,14 @@ impl Task {
         let mut own = self.signals.lock();
         let old = std::mem::replace(&mut own.mask, mask);
         let deliverable = !((own.pending.set() | group.pending.set()).minus(mask)).is_empty();
+        let given_up = group.pending.set() & mask.minus(old);
         drop(own);
         drop(group);
         if deliverable {
             self.add_work(work::SIGNAL);
+        }
+        if !given_up.is_empty() {
+            self.retarget_signals(given_up);
         }
         old
     }

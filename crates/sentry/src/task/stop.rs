@@ -20,18 +20,33 @@ impl Task {
         }
         let threads = &group.threads;
         signals.stop = StopState::Stopping { signo, left: threads.len() };
+        signals.stops += 1;
         drop(signals);
         for thread in threads {
             thread.add_work(work::STOP);
         }
     }
 
+    /// A new thread of a group that stops, or is stopped, does so too. The tree is locked.
+    pub(super) fn join_group_stop(&self) {
+        let mut signals = self.tg.signals.lock();
+        match &mut signals.stop {
+            StopState::Running => return,
+            StopState::Stopping { left, .. } => *left += 1,
+            StopState::Stopped(_) => {}
+        }
+        drop(signals);
+        self.add_work(work::STOP);
+    }
+
     /// Stands still while the group is stopped. The last thread to arrive tells the parent.
     pub fn take_part_in_stop(&self) {
         let mut arrived = false;
+        let this_stop;
         {
             let mut tree = self.kernel.tree.lock();
             let mut signals = self.tg.signals.lock();
+            this_stop = signals.stops;
             if let StopState::Stopping { signo, left } = signals.stop {
                 if left <= 1 {
                     signals.stop = StopState::Stopped(signo);
@@ -54,11 +69,10 @@ impl Task {
             None,
             || false,
             || {
-                if self.work() & work::STOP == 0 || self.work() & work::EXIT != 0 {
-                    Ok(())
-                } else {
-                    Err(Errno::EAGAIN)
-                }
+                let over = self.work() & work::STOP == 0
+                    || self.work() & work::EXIT != 0
+                    || self.tg.signals.lock().stops != this_stop;
+                if over { Ok(()) } else { Err(Errno::EAGAIN) }
             },
         );
         self.kernel.report_continued();
