@@ -168,7 +168,7 @@ pub struct InotifyEvent {
 
 /// `struct signalfd_siginfo`
 #[repr(C)]
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[expect(missing_docs, reason = "named as in signalfd(2)")]
 pub struct SignalfdSiginfo {
     pub signo: u32,

@@ -445,6 +445,12 @@ impl SigInfo {
     pub fn band(&self) -> u64 {
         self.long(0)
     }
+
+    /// si_fd of SIGIO.
+    #[must_use]
+    pub fn fd(&self) -> i32 {
+        self.word(8)
+    }
 }
 
 #[cfg(test)]

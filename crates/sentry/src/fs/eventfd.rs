@@ -74,6 +74,10 @@ impl FileOps for EventFd {
         ready
     }
 
+    fn ignores_seeks(&self) -> bool {
+        true
+    }
+
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
         Some(&self.queue)
     }

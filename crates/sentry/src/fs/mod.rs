@@ -11,7 +11,9 @@ pub mod overlay;
 pub mod pidfd;
 pub mod pipe;
 pub mod proc;
+pub mod signalfd;
 pub mod stdio;
+pub mod timerfd;
 pub mod tmpfs;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use stockade_abi::file::EpollEvent;
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
 
-use super::poll::{mask_for_call, no_restart};
+use super::poll::{end_masked, mask_for_call};
 use super::{Args, Ctx, SysResult};
 use crate::fs::epoll::Epoll;
 use crate::fs::eventfd::{EventFd, SEMAPHORE};
@@ -119,7 +119,7 @@ pub(super) fn epoll_wait(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 pub(super) fn epoll_pwait(ctx: &mut Ctx, a: &Args) -> SysResult {
     mask_for_call(ctx, a.u64(4), a.u64(5))?;
-    no_restart(wait(ctx, a, deadline_in_ms(a.i32(3))))
+    end_masked(ctx, wait(ctx, a, deadline_in_ms(a.i32(3))))
 }
 
 pub(super) fn epoll_pwait2(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -128,5 +128,5 @@ pub(super) fn epoll_pwait2(ctx: &mut Ctx, a: &Args) -> SysResult {
         addr => Instant::now().checked_add(ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?),
     };
     mask_for_call(ctx, a.u64(4), a.u64(5))?;
-    no_restart(wait(ctx, a, deadline))
+    end_masked(ctx, wait(ctx, a, deadline))
 }

@@ -127,17 +127,27 @@ pub(super) fn mask_for_call(ctx: &Ctx, addr: u64, size: u64) -> Result<(), Errno
 }
 
 /// A call that took a mask of its own is not restarted once a handler ran.
-pub(super) fn no_restart(result: SysResult) -> SysResult {
+fn no_restart(result: SysResult) -> SysResult {
     match result {
         Err(Errno::ERESTARTSYS) => Err(Errno::ERESTARTNOHAND),
         other => other,
     }
 }
 
+/// The end of a call with a mask of its own: unless it was interrupted, the old mask is back before any signal is
+/// looked at.
+pub(super) fn end_masked(ctx: &Ctx, result: SysResult) -> SysResult {
+    if !matches!(result, Err(Errno::ERESTARTSYS | Errno::EINTR)) {
+        ctx.task.restore_mask();
+    }
+    no_restart(result)
+}
+
 pub(super) fn ppoll(ctx: &mut Ctx, a: &Args) -> SysResult {
     let deadline = timeout(ctx, a.u64(2))?;
     mask_for_call(ctx, a.u64(3), a.u64(4))?;
-    let result = no_restart(do_poll(ctx, a.u64(0), a.u64(1), deadline));
+    let result = do_poll(ctx, a.u64(0), a.u64(1), deadline);
+    let result = end_masked(ctx, result);
     store_left(ctx, a.u64(2), deadline, false);
     result
 }
@@ -227,7 +237,8 @@ pub(super) fn pselect6(ctx: &mut Ctx, a: &Args) -> SysResult {
         let [mask, size]: [u64; 2] = ctx.mm.copy_in(a.u64(5))?;
         mask_for_call(ctx, mask, size)?;
     }
-    let result = no_restart(do_select(ctx, a.i32(0), [a.u64(1), a.u64(2), a.u64(3)], deadline));
+    let result = do_select(ctx, a.i32(0), [a.u64(1), a.u64(2), a.u64(3)], deadline);
+    let result = end_masked(ctx, result);
     store_left(ctx, a.u64(4), deadline, false);
     result
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, inotify, ioprio, memfd, memory, mount, names, namespaces, open, policy,
-    poll, prctl, process, rlimit, rw, sched, signal, stat, system, time, xattr,
+    Handler, events, fd, futex, ids, inotify, ioprio, itimer, memfd, memory, mount, names, namespaces, open,
+    policy, poll, prctl, process, rlimit, rw, sched, signal, signalfd, stat, system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -125,6 +125,9 @@ pub static TABLE: &[Syscall] = &[
     full(33, "dup2", &[Fd, Fd], fd::dup2),
     full(34, "pause", &[], signal::pause),
     full(35, "nanosleep", &[Ptr, Ptr], time::nanosleep),
+    partial(36, "getitimer", &[Int, Ptr], itimer::getitimer, "real time only"),
+    full(37, "alarm", &[Uint], itimer::alarm),
+    partial(38, "setitimer", &[Int, Ptr, Ptr], itimer::setitimer, "real time only"),
     full(39, "getpid", &[], process::getpid),
     full(40, "sendfile", &[Fd, Fd, Ptr, Size], rw::sendfile),
     partial(56, "clone", &[Hex, Ptr, Ptr, Ptr, Ptr], process::clone, "no user, network, ipc namespaces"),
@@ -292,8 +295,13 @@ pub static TABLE: &[Syscall] = &[
     full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
     full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
     full(281, "epoll_pwait", &[Fd, Ptr, Int, Int, Ptr, Size], events::epoll_pwait),
+    full(282, "signalfd", &[Fd, Ptr, Size], signalfd::signalfd),
+    full(283, "timerfd_create", &[Int, OpenFlags], timerfd::timerfd_create),
     full(284, "eventfd", &[Uint], events::eventfd),
     full(285, "fallocate", &[Fd, Hex, Int, Int], fd::fallocate),
+    full(286, "timerfd_settime", &[Fd, Hex, Ptr, Ptr], timerfd::timerfd_settime),
+    full(287, "timerfd_gettime", &[Fd, Ptr], timerfd::timerfd_gettime),
+    full(289, "signalfd4", &[Fd, Ptr, Size, OpenFlags], signalfd::signalfd4),
     full(290, "eventfd2", &[Uint, OpenFlags], events::eventfd2),
     full(291, "epoll_create1", &[OpenFlags], events::epoll_create1),
     full(292, "dup3", &[Fd, Fd, OpenFlags], fd::dup3),

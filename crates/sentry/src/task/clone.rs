@@ -152,7 +152,7 @@ fn build(
             Arc::new(copy)
         };
         let limits = task.tg.limits.read().clone();
-        let tg = ThreadGroup::new(tid, Arc::clone(&pidns), actions, limits, kernel.clock.monotonic_nanos());
+        let tg = ThreadGroup::new(kernel, tid, Arc::clone(&pidns), actions, limits);
         if pidns.is_init(tid) {
             tg.make_unkillable();
         }

@@ -80,11 +80,11 @@ impl Task {
         let cpu = *self.cpu.lock();
         self.tg.past.lock().threads += cpu;
         let mut tree = self.kernel.tree.lock();
-        if tree.remove_task(self) {
+        let last = tree.remove_task(self);
+        if last {
             if self.tg.pidns.is_init(self.tg.tgid) {
                 tree = self.empty_namespace(tree);
             }
-            self.tg.timers.clear();
             let status = self.tg.signals.lock().group_exit.unwrap_or(status);
             self.end_process(&mut tree, status);
             self.tg.pidns.note_departure();
@@ -92,6 +92,9 @@ impl Task {
             tree.pass_on_children(self);
         }
         drop(tree);
+        if last {
+            self.tg.timers.clear();
+        }
         self.kernel.report_continued();
     }
 

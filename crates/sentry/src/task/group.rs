@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::kernel::Kernel;
 use super::limits::Limits;
 use super::pidns::PidNamespace;
 use crate::signal::{Actions, PendingQueue};
@@ -109,18 +110,18 @@ pub struct ThreadGroup {
     /// oom_score_adj
     pub oom_score_adj: AtomicI32,
     /// Timers (setitimer(2), timer_create(2)).
-    pub timers: crate::time::ProcessTimers,
+    pub timers: Arc<crate::time::ProcessTimers>,
 }
 
 impl ThreadGroup {
     /// A group of a new process.
     #[must_use]
     pub fn new(
+        kernel: &Arc<Kernel>,
         tgid: i32,
         pidns: Arc<PidNamespace>,
         actions: Arc<Actions>,
         limits: Limits,
-        start_time: u64,
     ) -> Arc<Self> {
         Arc::new(Self {
             tgid,
@@ -137,11 +138,11 @@ impl ThreadGroup {
             thp_disabled: AtomicBool::new(false),
             mce_kill: AtomicU32::new(stockade_abi::prctl::PR_MCE_KILL_DEFAULT),
             past: Mutex::default(),
-            start_time,
+            start_time: kernel.clock.monotonic_nanos(),
             max_rss: AtomicU64::new(0),
             last_name: Mutex::default(),
             oom_score_adj: AtomicI32::new(0),
-            timers: crate::time::ProcessTimers::default(),
+            timers: crate::time::ProcessTimers::new(kernel, tgid),
         })
     }
 

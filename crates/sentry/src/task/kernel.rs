@@ -20,7 +20,7 @@ use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
 use crate::signal::Actions;
 use crate::strace::Tracer;
-use crate::time::Clock;
+use crate::time::{Clock, TimerQueue};
 use crate::vfs::{FdTable, FsContext, MountNamespace};
 use crate::wait::WaitQueue;
 
@@ -57,6 +57,8 @@ pub struct Kernel {
     pub futexes: FutexTable,
     /// Clocks.
     pub clock: Clock,
+    /// Who has to be told at which time.
+    pub timers: Arc<TimerQueue>,
     /// `/proc/sys/kernel/random/boot_id`
     pub boot_id: [u8; 16],
     /// Told of every signal sent, for signalfd(2).
@@ -119,7 +121,7 @@ impl Kernel {
     /// A kernel without processes.
     ///
     /// # Errors
-    /// None in practice: the root namespace can always be made.
+    /// EMFILE, ENFILE if the host has no descriptors left.
     pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
         let memory_files = Budget::new(config.disk);
         let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
@@ -131,6 +133,7 @@ impl Kernel {
             root_uts,
             futexes: FutexTable::default(),
             clock: Clock::default(),
+            timers: TimerQueue::new()?,
             boot_id: random_bytes(),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
@@ -197,13 +200,12 @@ impl Kernel {
     /// Why the program cannot be executed.
     pub fn start(self: &Arc<Self>, init: InitProcess) -> Result<Arc<Task>, Errno> {
         let tid = self.root_pidns.allocate(&[])?;
-        let start_time = self.clock.monotonic_nanos();
         let tg = ThreadGroup::new(
+            self,
             tid,
             Arc::clone(&self.root_pidns),
             Arc::new(Actions::ignoring(SigSet(init.ignored))),
             init.limits,
-            start_time,
         );
         let creds = Arc::new(init.creds);
         let image = super::exec::load(

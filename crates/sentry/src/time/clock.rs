@@ -14,6 +14,47 @@ fn nanos(id: ClockId) -> u64 {
     (t.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as u64)
 }
 
+/// A clock that goes on by itself, on which timers can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Base {
+    /// CLOCK_MONOTONIC
+    Monotonic,
+    /// CLOCK_BOOTTIME
+    Boottime,
+    /// CLOCK_REALTIME, the only one that can be set.
+    Realtime,
+}
+
+impl Base {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Monotonic, Self::Boottime, Self::Realtime];
+
+    /// What it shows, in nanoseconds.
+    #[must_use]
+    pub fn now(self) -> u64 {
+        nanos(match self {
+            Self::Monotonic => ClockId::Monotonic,
+            Self::Boottime => ClockId::Boottime,
+            Self::Realtime => ClockId::Realtime,
+        })
+    }
+
+    /// When CLOCK_MONOTONIC shows what it shows when this clock shows `at`, unless this clock is set.
+    #[must_use]
+    pub fn on_monotonic(self, at: u64) -> u64 {
+        match self {
+            Self::Monotonic => at,
+            _ => Self::Monotonic.now().saturating_add(at.saturating_sub(self.now())),
+        }
+    }
+
+    /// The clock on which a relative time runs, which setting CLOCK_REALTIME must not change.
+    #[must_use]
+    pub fn for_relative(self) -> Self {
+        if self == Self::Realtime { Self::Monotonic } else { self }
+    }
+}
+
 impl Clock {
     /// CLOCK_MONOTONIC in nanoseconds.
     #[must_use]

@@ -71,6 +71,11 @@ pub trait FileOps: Any + Send + Sync {
         false
     }
 
+    /// Whether lseek(2) succeeds without having a meaning, as for the files of eventfd(2) and its kin.
+    fn ignores_seeks(&self) -> bool {
+        false
+    }
+
     /// A new offset, for all but `Set` and `Current`.
     ///
     /// # Errors
@@ -392,6 +397,9 @@ impl File {
     /// # Errors
     /// ESPIPE without offsets, EINVAL, EOVERFLOW, ENXIO.
     pub fn seek(&self, whence: Seek, offset: i64) -> Result<u64, Errno> {
+        if self.ops.ignores_seeks() {
+            return Ok(0);
+        }
         if !self.ops.is_seekable() {
             return Err(Errno::ESPIPE);
         }
