@@ -9,6 +9,7 @@ pub mod futex;
 pub mod io;
 pub mod loader;
 pub mod mm;
+pub mod net;
 pub mod signal;
 pub mod strace;
 pub mod syscalls;

@@ -186,6 +186,61 @@ CASE(unreceived_descriptors_are_closed)
     TRY(read(p[0], &c, 1));
 }
 
+/* Whether everybody who could write to a pipe is gone, soon. */
+static int is_alone(int p)
+{
+    struct pollfd f = {p, POLLIN, 0};
+    return poll(&f, 1, 5000) == 1 && (f.revents & POLLHUP) != 0;
+}
+
+CASE(sockets_that_only_hold_each_other_are_closed)
+{
+    int p[2], a[2], b[2];
+    NEED(pipe(p) == 0);
+    NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, a) == 0);
+    NEED(socketpair(AF_UNIX, SOCK_DGRAM, 0, b) == 0);
+    int set[] = {a[0], a[1], b[0], b[1], p[1]};
+    TRY(send_fds(a[0], set, 5, "x"));
+    TRY(send_fds(b[0], set, 4, "x"));
+    for (int i = 0; i < 5; i++)
+        close(set[i]);
+    SHOW(is_alone(p[0]));
+    /* One that can still be received keeps the others. */
+    NEED(pipe(p) == 0);
+    NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, a) == 0);
+    NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, b) == 0);
+    TRY(send_fds(a[0], &p[1], 1, "x"));
+    TRY(send_fds(b[0], a, 2, "y"));
+    close(p[1]);
+    close(a[0]);
+    close(a[1]);
+    close(socket(AF_UNIX, SOCK_STREAM, 0));
+    msleep(50);
+    struct pollfd f = {p[0], POLLIN, 0};
+    TRY(poll(&f, 1, 0));
+    int fds[8];
+    receive(b[1], fds, 256, 0, 64);
+    receive(fds[1], fds + 2, 256, 0, 64);
+    TRY(write(fds[2], "z", 1));
+    TRY(poll(&f, 1, 0));
+}
+
+CASE(long_chains_of_sockets_are_closed)
+{
+    int p[2], last, n[2];
+    NEED(pipe(p) == 0);
+    last = p[1];
+    for (int i = 0; i < 3000; i++) {
+        NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, n) == 0);
+        NEED(send_fds(n[0], &last, 1, "x") == 1);
+        close(last);
+        close(n[0]);
+        last = n[1];
+    }
+    close(last);
+    SHOW(is_alone(p[0]));
+}
+
 CASE(credentials)
 {
     int fds[8], on = 1;

@@ -482,5 +482,6 @@ impl FileOps for HostStream {
 /// The access mode of an inherited descriptor.
 #[must_use]
 pub fn access_mode(fd: &OwnedFd) -> u32 {
-    rustix::fs::fcntl_getfl(fd).map_or(c::O_RDWR, |f| f.bits() & (c::O_ACCMODE | c::O_APPEND))
+    rustix::fs::fcntl_getfl(fd)
+        .map_or(c::O_RDWR, |f| f.bits() & (c::O_ACCMODE | c::O_APPEND | c::O_LARGEFILE))
 }

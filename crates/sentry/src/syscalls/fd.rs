@@ -11,14 +11,16 @@ use super::{Args, Ctx, SysResult};
 use crate::mm::UserMemory;
 use crate::vfs::{Attrs, File, FileType, ops};
 
-fn close_file(ctx: &Ctx, file: &Arc<File>) {
-    crate::vfs::lock::release_posix(file, &ctx.files);
-    file.ops().flush(file);
+fn close_file(ctx: &Ctx, file: Arc<File>) {
+    crate::vfs::lock::release_posix(&file, &ctx.files);
+    file.ops().flush(&file);
+    drop(file);
+    ctx.task.kernel.unix.in_flight.closed();
 }
 
 pub(super) fn close(ctx: &mut Ctx, a: &Args) -> SysResult {
     let file = ctx.files.remove(a.i32(0))?;
-    close_file(ctx, &file);
+    close_file(ctx, file);
     Ok(0)
 }
 
@@ -38,7 +40,7 @@ pub(super) fn close_range(ctx: &mut Ctx, a: &Args) -> SysResult {
         return Ok(0);
     }
     for file in ctx.files.remove_range(first, last) {
-        close_file(ctx, &file);
+        close_file(ctx, file);
     }
     Ok(0)
 }
@@ -58,7 +60,7 @@ pub(super) fn dup(ctx: &mut Ctx, a: &Args) -> SysResult {
 fn dup_to(ctx: &Ctx, old: i32, new: i32, cloexec: bool) -> SysResult {
     let file = ctx.files.get(old)?;
     if let Some(replaced) = ctx.files.replace(new, file, cloexec, ctx.task.fd_limit())? {
-        close_file(ctx, &replaced);
+        close_file(ctx, replaced);
     }
     Ok(new as u64)
 }
@@ -98,7 +100,7 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
         }
         c::F_GETFD => Ok(u64::from(ctx.files.cloexec(fd)?)),
         c::F_SETFD => ctx.files.set_cloexec(fd, arg & u64::from(c::FD_CLOEXEC) != 0).map(|()| 0),
-        c::F_GETFL => Ok(u64::from(file.flags() | c::O_LARGEFILE)),
+        c::F_GETFL => Ok(u64::from(file.flags())),
         c::F_SETFL => file.set_flags(arg as u32).map(|()| 0),
         c::F_GETOWN => {
             let owner = *file.owner.lock();

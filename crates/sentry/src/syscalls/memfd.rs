@@ -38,7 +38,7 @@ pub(super) fn memfd_create(ctx: &mut Ctx, a: &Args) -> SysResult {
     inode.allow_seals(seals);
     let ops = Arc::clone(&inode).open(c::O_RDWR)?;
     let path = anon::wrap(&[b"/memfd:", &name[..], b" (deleted)"].concat(), inode);
-    let file = File::new(path, ops, c::O_RDWR);
+    let file = File::new(path, ops, c::O_RDWR | c::O_LARGEFILE);
     Ok(ctx.files.add(file, flags & c::MFD_CLOEXEC != 0, ctx.task.fd_limit())? as u64)
 }
 

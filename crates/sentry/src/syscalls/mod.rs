@@ -1,5 +1,6 @@
 //! System calls: the one table, and a thin handler for each.
 
+mod control;
 mod events;
 mod fd;
 mod futex;
@@ -9,6 +10,7 @@ mod ioprio;
 mod itimer;
 mod memfd;
 mod memory;
+mod message;
 mod mount;
 mod names;
 mod namespaces;
@@ -22,6 +24,7 @@ mod rw;
 mod sched;
 mod signal;
 mod signalfd;
+mod socket;
 mod stat;
 pub(crate) mod system;
 pub mod table;

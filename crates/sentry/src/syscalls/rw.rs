@@ -1,6 +1,7 @@
 //! Reading and writing (read(2), write(2), readv(2), pread(2), lseek(2), sendfile(2), copy_file_range(2)).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
@@ -11,7 +12,7 @@ use super::{Args, Ctx, SysResult};
 use crate::io::{BufSink, BufSource, Sink, Source};
 use crate::mm::{UserMemory, UserSink, UserSource};
 use crate::vfs::{File, Seek, ops};
-use crate::wait::Readiness;
+use crate::wait::{Readiness, WaitQueue};
 
 /// Tries until it does not say EAGAIN, waiting in between unless the file does not block.
 pub(super) fn blocking<T>(
@@ -25,8 +26,24 @@ pub(super) fn blocking<T>(
         other => return other,
     }
     let Some(queue) = file.ops().wait_queue() else { return Err(Errno::EAGAIN) };
+    wait_on(ctx, queue, ready, file.ops().timeout(ready), attempt)
+}
+
+/// Tries until it does not say EAGAIN, or `timeout` has passed. A call with a timeout is not restarted (signal(7)).
+pub(super) fn wait_on<T>(
+    ctx: &Ctx,
+    queue: &Arc<WaitQueue>,
+    ready: Readiness,
+    timeout: Option<Duration>,
+    attempt: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     let _registration = queue.register(ready | Readiness::ALWAYS, ctx.task.waiter.clone());
-    ctx.task.block_on(None, attempt)
+    let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+    ctx.task.block_on(deadline, attempt).map_err(|e| match e {
+        Errno::ETIMEDOUT => Errno::EAGAIN,
+        Errno::ERESTARTSYS if timeout.is_some() => Errno::EINTR,
+        e => e,
+    })
 }
 
 fn do_read(ctx: &Ctx, file: &File, dst: &mut dyn Sink, offset: Option<i64>) -> SysResult {
@@ -51,7 +68,7 @@ fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -
         match step {
             Ok(n) => {
                 done += n as u64;
-                if n == 0 || src.remaining() == 0 || file.ops().is_seekable() || file.is_nonblocking() {
+                if n == 0 || src.remaining() == 0 || file.ops().is_seekable() {
                     break Ok(done);
                 }
             }
@@ -61,7 +78,9 @@ fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -
     match result {
         Err(_) if done > 0 => Ok(done),
         Err(Errno::EPIPE) => {
-            ctx.task.raise(SIGPIPE);
+            if file.ops().breaks_with_signal() {
+                ctx.task.raise(SIGPIPE);
+            }
             Err(Errno::EPIPE)
         }
         other => other,

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, events, fd, futex, ids, inotify, ioprio, itimer, memfd, memory, mount, names, namespaces, open,
-    policy, poll, prctl, process, rlimit, rw, sched, signal, signalfd, stat, system, time, timerfd, xattr,
+    Handler, events, fd, futex, ids, inotify, ioprio, itimer, memfd, memory, message, mount, names,
+    namespaces, open, policy, poll, prctl, process, rlimit, rw, sched, signal, signalfd, socket, stat,
+    system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -130,6 +131,21 @@ pub static TABLE: &[Syscall] = &[
     partial(38, "setitimer", &[Int, Ptr, Ptr], itimer::setitimer, "real time only"),
     full(39, "getpid", &[], process::getpid),
     full(40, "sendfile", &[Fd, Fd, Ptr, Size], rw::sendfile),
+    partial(41, "socket", &[Int, Hex, Int], socket::socket, "AF_UNIX only"),
+    full(42, "connect", &[Fd, Ptr, Uint], socket::connect),
+    full(43, "accept", &[Fd, Ptr, Ptr], socket::accept),
+    partial(44, "sendto", &[Fd, InBuf, Size, Hex, Ptr, Uint], message::sendto, "no out-of-band data"),
+    partial(45, "recvfrom", &[Fd, OutBuf, Size, Hex, Ptr, Ptr], message::recvfrom, "no out-of-band data"),
+    partial(46, "sendmsg", &[Fd, Ptr, Hex], message::sendmsg, "no out-of-band data"),
+    partial(47, "recvmsg", &[Fd, Ptr, Hex], message::recvmsg, "no out-of-band data"),
+    full(48, "shutdown", &[Fd, Int], socket::shutdown),
+    full(49, "bind", &[Fd, Ptr, Uint], socket::bind),
+    full(50, "listen", &[Fd, Int], socket::listen),
+    full(51, "getsockname", &[Fd, Ptr, Ptr], socket::getsockname),
+    full(52, "getpeername", &[Fd, Ptr, Ptr], socket::getpeername),
+    partial(53, "socketpair", &[Int, Hex, Int, Ptr], socket::socketpair, "AF_UNIX only"),
+    partial(54, "setsockopt", &[Fd, Int, Int, Ptr, Uint], socket::setsockopt, "no filters, no time stamps"),
+    partial(55, "getsockopt", &[Fd, Int, Int, Ptr, Ptr], socket::getsockopt, "no filters, no time stamps"),
     partial(56, "clone", &[Hex, Ptr, Ptr, Ptr, Ptr], process::clone, "no user, network, ipc namespaces"),
     full(57, "fork", &[], process::fork),
     full(58, "vfork", &[], process::vfork),
@@ -301,6 +317,7 @@ pub static TABLE: &[Syscall] = &[
     full(285, "fallocate", &[Fd, Hex, Int, Int], fd::fallocate),
     full(286, "timerfd_settime", &[Fd, Hex, Ptr, Ptr], timerfd::timerfd_settime),
     full(287, "timerfd_gettime", &[Fd, Ptr], timerfd::timerfd_gettime),
+    full(288, "accept4", &[Fd, Ptr, Ptr, Hex], socket::accept4),
     full(289, "signalfd4", &[Fd, Ptr, Size, OpenFlags], signalfd::signalfd4),
     full(290, "eventfd2", &[Uint, OpenFlags], events::eventfd2),
     full(291, "epoll_create1", &[OpenFlags], events::epoll_create1),
@@ -311,9 +328,11 @@ pub static TABLE: &[Syscall] = &[
     full(296, "pwritev", &[Fd, Ptr, Uint, Int], rw::pwritev),
     full(297, "rt_tgsigqueueinfo", &[Int, Int, Signal, Ptr], signal::rt_tgsigqueueinfo),
     partial(298, "perf_event_open", &[Ptr, Int, Int, Int, Hex], system::not_permitted, "refused"),
+    partial(299, "recvmmsg", &[Fd, Ptr, Uint, Hex, Ptr], message::recvmmsg, "no out-of-band data"),
     full(302, "prlimit64", &[Int, Int, Ptr, Ptr], rlimit::prlimit64),
     partial(304, "open_by_handle_at", &[Fd, Ptr, Hex], system::not_permitted, "refused"),
     full(306, "syncfs", &[Fd], fd::syncfs),
+    partial(307, "sendmmsg", &[Fd, Ptr, Uint, Hex], message::sendmmsg, "no out-of-band data"),
     partial(308, "setns", &[Fd, Hex], namespaces::setns, "no user, network, ipc namespaces"),
     full(309, "getcpu", &[Ptr, Ptr, Ptr], system::getcpu),
     full(310, "process_vm_readv", &[Int, Ptr, Uint, Ptr, Uint, Hex], memory::process_vm_readv),

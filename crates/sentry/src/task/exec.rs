@@ -263,6 +263,7 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
         crate::vfs::lock::release_posix(&file, &ctx.files);
         file.ops().flush(&file);
     }
+    task.kernel.unix.in_flight.closed();
     let actions = tg.actions().after_exec();
     *tg.actions.write() = Arc::new(actions);
     {

@@ -73,6 +73,7 @@ impl Task {
             }
         }
         drop(files);
+        self.kernel.unix.in_flight.closed();
         drop(mm);
         if let Some(done) = self.vfork_done.lock().take() {
             done.finish();

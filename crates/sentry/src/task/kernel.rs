@@ -18,6 +18,7 @@ use crate::creds::Credentials;
 use crate::fs::inotify;
 use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
+use crate::net::unix::UnixSpace;
 use crate::signal::Actions;
 use crate::strace::Tracer;
 use crate::time::{Clock, TimerQueue};
@@ -69,6 +70,8 @@ pub struct Kernel {
     pub memory_files: Arc<Budget>,
     /// Files in memory without a name: memfds and shared anonymous memory.
     pub shm: Arc<TmpFs>,
+    /// UNIX sockets.
+    pub unix: Arc<UnixSpace>,
     /// How much of inotify(7) each user has.
     pub inotify_users: Arc<inotify::Users>,
     /// Who is told of system calls.
@@ -139,6 +142,7 @@ impl Kernel {
             continued: Mutex::default(),
             shm: TmpFs::unattached(Arc::clone(&memory_files)),
             memory_files,
+            unix: Arc::default(),
             inotify_users: Arc::default(),
             tracer: RwLock::new(None),
             is_tracing: AtomicBool::new(false),

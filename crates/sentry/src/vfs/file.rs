@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -12,6 +13,7 @@ use super::attrs::{Attrs, FileType};
 use super::mount::Path;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager};
+use crate::net::Socket;
 use crate::wait::{Readiness, WaitQueue};
 
 /// Where a seek is relative to (lseek(2)).
@@ -91,6 +93,21 @@ pub trait FileOps: Any + Send + Sync {
 
     /// Who is told when more becomes possible. None: always ready, and epoll(7) refuses it.
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
+        None
+    }
+
+    /// How long a call waits for `ready` at most; forever unless said (SO_RCVTIMEO).
+    fn timeout(&self, _ready: Readiness) -> Option<Duration> {
+        None
+    }
+
+    /// Whether writing to what nobody reads raises SIGPIPE, beside failing with EPIPE.
+    fn breaks_with_signal(&self) -> bool {
+        true
+    }
+
+    /// The socket, if it is one.
+    fn socket(&self) -> Option<&dyn Socket> {
         None
     }
 
@@ -218,7 +235,7 @@ impl File {
     /// As [`new`](Self::new), for those who open by name: whoever watches is told.
     #[must_use]
     pub fn open(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
-        let file = Self::new(path, ops, flags);
+        let file = Self::new(path, ops, flags | c::O_LARGEFILE);
         file.path.dentry.notify(c::IN_OPEN);
         file
     }

@@ -87,7 +87,7 @@ impl Directory for FdInfos {
 
 fn info(subject: &Subject, fd: Fd) -> Result<Vec<u8>, Errno> {
     let open = file(subject, fd)?;
-    let mut flags = open.flags() | c::O_LARGEFILE;
+    let mut flags = open.flags();
     if subject.task()?.files().cloexec(fd).unwrap_or(false) {
         flags |= c::O_CLOEXEC;
     }
