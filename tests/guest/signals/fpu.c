@@ -160,6 +160,62 @@ CASE(arithmetic_under_a_storm_of_signals)
     say("%.6f", a);
 }
 
+static volatile unsigned mxcsr_of[2];
+
+static void second(int sig)
+{
+    unsigned mxcsr;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    mxcsr_of[sig == SIGUSR2] = mxcsr;
+    clobbers(sig);
+}
+
+static void first(int sig)
+{
+    unsigned odd = 0x7f80;
+    raise(SIGUSR2);
+    second(sig);
+    __asm__ volatile("ldmxcsr %0" : : "m"(odd));
+}
+
+CASE(signals_one_right_after_the_other)
+{
+    /* The second comes when the first handler returns, before the program goes on. */
+    struct sigaction sa = {.sa_handler = first};
+    sigaddset(&sa.sa_mask, SIGUSR2);
+    sigaction(SIGUSR1, &sa, NULL);
+    signal(SIGUSR2, second);
+    long pid = getpid(), r = SYS_kill;
+    unsigned mxcsr;
+    uint64_t in[2] = {0x1122334455667788, 0x99aabbccddeeff00}, out[2] = {0};
+    __asm__ volatile("movups %3, %%xmm0; syscall; movups %%xmm0, %1; stmxcsr %2"
+                     : "+a"(r), "=m"(out), "=m"(mxcsr)
+                     : "m"(in), "D"(pid), "S"((long)SIGUSR1)
+                     : "rcx", "r11", "memory", "xmm0");
+    SHOWX(out[0]);
+    SHOWX(out[1]);
+    SHOWX(mxcsr);
+    say("%#x %#x", mxcsr_of[0], mxcsr_of[1]);
+    /* Both at once: one interrupts the other's first instruction. */
+    block(SIGUSR1);
+    block(SIGUSR2);
+    signal(SIGUSR1, second);
+    raise(SIGUSR1);
+    raise(SIGUSR2);
+    sigset_t none;
+    sigemptyset(&none);
+    r = SYS_rt_sigprocmask;
+    register long size __asm__("r10") = 8;
+    __asm__ volatile("movups %3, %%xmm0; syscall; movups %%xmm0, %1; stmxcsr %2"
+                     : "+a"(r), "=m"(out), "=m"(mxcsr)
+                     : "m"(in), "D"((long)SIG_SETMASK), "S"(&none), "d"(0l), "r"(size)
+                     : "rcx", "r11", "memory", "xmm0");
+    SHOWX(out[0]);
+    SHOWX(out[1]);
+    SHOWX(mxcsr);
+    say("%#x %#x", mxcsr_of[0], mxcsr_of[1]);
+}
+
 CASE(fork_copies_it)
 {
     unsigned mxcsr = 0x3f80, after = 0;

@@ -99,7 +99,7 @@ impl GuestThread for Thread {
     }
 
     fn fp_state(&mut self) -> Result<FpState, Errno> {
-        Ok(self.fp.clone())
+        Ok(self.context.fp.clone().unwrap_or_else(|| self.fp.clone()))
     }
 
     fn resume(&mut self) -> Result<(), Errno> {

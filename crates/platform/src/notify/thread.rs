@@ -348,10 +348,15 @@ impl GuestThread for Thread {
     }
 
     fn fp_state(&mut self) -> Result<FpState, Errno> {
-        if self.fresh || self.frame.fpstate == 0 {
-            return Ok(FpState::default());
+        let xstate = self.stub.shared.xstate;
+        // What the sentry has set counts, not what the frame still says.
+        if let Some(fp) = &self.context.fp {
+            return Ok(xstate.cleaned(fp));
         }
-        let mut bytes = vec![0; self.stub.shared.xstate.size];
+        if self.fresh || self.frame.fpstate == 0 {
+            return Ok(xstate.initial());
+        }
+        let mut bytes = vec![0; xstate.size];
         match memory::read_any(self.stub.pid, self.frame.fpstate, &mut bytes) {
             Ok(n) if n == bytes.len() => Ok(FpState(bytes)),
             _ => Err(Errno::EFAULT),

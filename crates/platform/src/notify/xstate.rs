@@ -14,6 +14,11 @@ const MINIMUM: usize = 576;
 const HEADER: usize = 512;
 const MXCSR: usize = 24;
 const MXCSR_MASK: usize = 28;
+/// Initial values.
+const FCW: u16 = 0x37f;
+const MXCSR_DEFAULT: u32 = 0x1f80;
+/// XSTATE_BV of x87 and SSE state.
+const LEGACY: u64 = 3;
 
 /// Sizes and features of frames on this host.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +66,31 @@ impl Xstate {
         bytes[FPX_SW_BYTES_OFFSET..FPX_SW_BYTES_OFFSET + 48].copy_from_slice(sw.as_bytes());
         bytes.extend_from_slice(&FP_XSTATE_MAGIC2.to_ne_bytes());
         Some(bytes)
+    }
+
+    /// A state as a frame would hold it once put into force.
+    pub(crate) fn cleaned(self, state: &FpState) -> FpState {
+        match self.to_frame(state) {
+            Some(mut bytes) => {
+                bytes.truncate(self.size);
+                FpState(bytes)
+            }
+            None => self.initial(),
+        }
+    }
+
+    /// The state that a program begins with (`fninit`, and the default of MXCSR).
+    pub(crate) fn initial(self) -> FpState {
+        let mut bytes = vec![0; self.size];
+        bytes[..2].copy_from_slice(&FCW.to_ne_bytes());
+        bytes[MXCSR..MXCSR + 4].copy_from_slice(&MXCSR_DEFAULT.to_ne_bytes());
+        bytes[MXCSR_MASK..MXCSR_MASK + 4].copy_from_slice(&0xffffu32.to_ne_bytes());
+        bytes[HEADER..HEADER + 8].copy_from_slice(&LEGACY.to_ne_bytes());
+        let framed = self.to_frame(&FpState(bytes.clone()));
+        FpState(framed.map_or(bytes, |mut framed| {
+            framed.truncate(self.size);
+            framed
+        }))
     }
 
     /// Whether a frame's state is laid out as this says.

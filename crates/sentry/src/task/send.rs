@@ -76,7 +76,27 @@ impl Tree {
         if group.threads.is_empty() {
             return Ok(());
         }
-        self.apply_stop_effects(tgid, signo);
+        let goes_on = self.apply_stop_effects(tgid, signo);
+        let queued = self.queue(group, to, &info, forced);
+        // Only now, so that it finds the signal that made it go on.
+        if goes_on {
+            for thread in &group.threads {
+                thread.clear_work(work::STOP);
+                thread.waiter.wake();
+            }
+        }
+        queued
+    }
+
+    /// Puts a signal where its taker finds it, or does at once what cannot wait.
+    fn queue(
+        &self,
+        group: &Group,
+        to: Option<&Arc<Task>>,
+        info: &SigInfo,
+        forced: bool,
+    ) -> Result<(), Errno> {
+        let (tg, info, signo) = (&group.tg, *info, info.signo);
         // Standard signals from kill(2) and the kernel always find room.
         let limited = signo >= SIGRTMIN || info.code < 0;
         let room =
@@ -155,15 +175,15 @@ impl Tree {
     }
 
     /// A signal that stops cancels SIGCONT, and the other way round; SIGCONT makes the process go on, whatever it then
-    /// does with the signal.
-    fn apply_stop_effects(&self, tgid: i32, signo: i32) {
-        let Ok(group) = self.group(tgid) else { return };
+    /// does with the signal. True if the caller has to let its threads go on.
+    fn apply_stop_effects(&self, tgid: i32, signo: i32) -> bool {
+        let Ok(group) = self.group(tgid) else { return false };
         let cancelled = if SigSet::STOPS.contains(signo) {
             SigSet::of(SIGCONT)
         } else if signo == SIGCONT {
             SigSet::STOPS
         } else {
-            return;
+            return false;
         };
         let mut signals = group.tg.signals.lock();
         signals.pending.discard(cancelled);
@@ -171,18 +191,15 @@ impl Tree {
             thread.signals.lock().pending.discard(cancelled);
         }
         if signo != SIGCONT || signals.stop == StopState::Running {
-            return;
+            return false;
         }
         let was_stopped = matches!(signals.stop, StopState::Stopped(_));
         signals.stop = StopState::Running;
         drop(signals);
-        for thread in &group.threads {
-            thread.clear_work(work::STOP);
-            thread.waiter.wake();
-        }
         if was_stopped {
             group.threads[0].kernel.continued.lock().push(tgid);
         }
+        true
     }
 
     /// Sends a signal to every process of a process group.
