@@ -103,6 +103,37 @@ pub struct Itimerval {
     pub value: Timeval,
 }
 
+/// `struct timex` (adjtimex(2))
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[expect(missing_docs, reason = "named as in adjtimex(2)")]
+pub struct Timex {
+    pub modes: u32,
+    pub pad0: u32,
+    pub offset: i64,
+    pub freq: i64,
+    pub maxerror: i64,
+    pub esterror: i64,
+    pub status: i32,
+    pub pad1: u32,
+    pub constant: i64,
+    pub precision: i64,
+    pub tolerance: i64,
+    pub time: Timeval,
+    pub tick: i64,
+    pub ppsfreq: i64,
+    pub jitter: i64,
+    pub shift: i32,
+    pub pad2: u32,
+    pub stabil: i64,
+    pub jitcnt: i64,
+    pub calcnt: i64,
+    pub errcnt: i64,
+    pub stbcnt: i64,
+    pub tai: i32,
+    pub pad3: [u32; 11],
+}
+
 /// `struct rusage`
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]

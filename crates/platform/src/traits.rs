@@ -165,11 +165,24 @@ pub trait GuestThread: Send {
     /// A handle with which any thread can stop this one while it runs guest code.
     fn kicker(&self) -> Arc<dyn Kicker>;
 
-    /// CPU time used in guest code and in the host's kernel on its behalf: user, system.
-    fn cpu_time(&self) -> (Duration, Duration);
+    /// What it has used until now, in guest code and in the host's kernel on its behalf.
+    fn usage(&self) -> Usage;
 
     /// The thread on the host, for accounting and diagnosis; 0 if there is none.
     fn host_tid(&self) -> i32;
+}
+
+/// What a thread has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in guest code.
+    pub user: Duration,
+    /// CPU time in kernels on its behalf.
+    pub system: Duration,
+    /// Page faults that needed no I/O.
+    pub minor_faults: u64,
+    /// Page faults that did.
+    pub major_faults: u64,
 }
 
 /// Words of a [`CpuSet`].
@@ -187,6 +200,6 @@ pub trait Kicker: Send + Sync {
     /// Restricts the thread to some CPUs; what the host does not grant is left as it was.
     fn set_cpus(&self, cpus: &CpuSet);
 
-    /// CPU time that the thread has used, in user and system mode; none once it has ended.
-    fn cpu_time(&self) -> Option<(Duration, Duration)>;
+    /// What the thread has used until now; none once it has ended.
+    fn usage(&self) -> Option<Usage>;
 }

@@ -3,7 +3,7 @@
 //! Nothing that can block does so by itself: an object tries, says EAGAIN, and has a [`WaitQueue`]; the caller
 //! registers a [`Waiter`], tries again, and parks. That gives poll, epoll and every blocking call one mechanism.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -152,6 +152,7 @@ impl Drop for Registration {
 pub struct Waiter {
     thread: OnceLock<Thread>,
     woken: AtomicBool,
+    waits: AtomicU64,
 }
 
 impl Waiter {
@@ -171,6 +172,12 @@ impl Waiter {
         }
     }
 
+    /// How often its owner has slept.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
+    }
+
     /// Says which thread parks here, so that wake-ups reach it from now on. Called once by the owner.
     pub fn bind_current(&self) {
         let _ = self.thread.set(thread::current());
@@ -183,6 +190,7 @@ impl Waiter {
             if self.woken.swap(false, Ordering::AcqRel) {
                 return true;
             }
+            self.waits.fetch_add(1, Ordering::Relaxed);
             match deadline {
                 None => thread::park(),
                 Some(deadline) => {

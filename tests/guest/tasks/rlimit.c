@@ -148,7 +148,11 @@ CASE(nproc_binds_users)
     CHILD(pid)
     {
         set(RLIMIT_NPROC, 1, 1);
-        OKAY(fork());
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        SHOW(child > 0);
+        reap(child);
     }
     reap(pid);
 }

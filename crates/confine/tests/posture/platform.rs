@@ -9,7 +9,7 @@ use stockade_confine::{Access, End, SentryHost};
 use stockade_platform::notify::Options;
 use stockade_platform::{
     AddressSpace, AtomicOp, Backing, Context, Event, GpRegs, GuestThread, MemoryOp, Notify, Platform, Prot,
-    SharedMemory, StopCause,
+    SharedMemory, StopCause, Usage,
 };
 
 use crate::tools::{Case, case, is_root, start, status, tree};
@@ -101,7 +101,7 @@ fn guests_run() {
         });
         assert_eq!(spinner.next_event(), Event::Stopped(StopCause::Kick));
         kick.join().expect("join");
-        let (user, system) = spinner.cpu_time();
+        let Usage { user, system, .. } = spinner.usage();
         assert!(user + system > Duration::from_millis(1), "{user:?} {system:?}");
         assert!(spinning.resident_size() > 0);
         spinning.kill();

@@ -2,13 +2,12 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
 
 use super::space::Memory;
-use crate::{Context, CpuSet, Event, FaultInfo, Kicker, StopCause, SyscallRequest};
+use crate::{Context, CpuSet, Event, FaultInfo, Kicker, StopCause, SyscallRequest, Usage};
 
 /// What the kernel does with a thread that waits for it.
 #[derive(Clone, Debug)]
@@ -104,8 +103,8 @@ impl Kicker for Link {
 
     fn set_cpus(&self, _cpus: &CpuSet) {}
 
-    fn cpu_time(&self) -> Option<(Duration, Duration)> {
-        Some((Duration::ZERO, Duration::ZERO))
+    fn usage(&self) -> Option<Usage> {
+        Some(Usage::default())
     }
 }
 

@@ -3,13 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use stockade_abi::Errno;
 
 use super::guest::{Answer, Guest, Killed, Link};
 use super::space::Memory;
-use crate::{Context, Event, FpState, GuestThread, Kicker, StopCause, SyscallRequest};
+use crate::{Context, Event, FpState, GuestThread, Kicker, StopCause, SyscallRequest, Usage};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -124,8 +123,8 @@ impl GuestThread for Thread {
         Arc::clone(&self.link) as Arc<dyn Kicker>
     }
 
-    fn cpu_time(&self) -> (Duration, Duration) {
-        (Duration::ZERO, Duration::ZERO)
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 
     fn host_tid(&self) -> i32 {

@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex};
 use super::channel::set_cpus;
 use super::process::Stub;
 use super::{KICK_SIGNAL, procfs};
-use crate::{CPU_WORDS, CpuSet, Kicker};
+use crate::{CPU_WORDS, CpuSet, Kicker, Usage};
 
 /// How often the watchdog looks.
 const TICK: Duration = Duration::from_millis(10);
@@ -98,11 +98,11 @@ impl Kicker for Arc<KickState> {
         }
     }
 
-    fn cpu_time(&self) -> Option<(Duration, Duration)> {
+    fn usage(&self) -> Option<Usage> {
         if self.gone.load(Ordering::SeqCst) {
             return None;
         }
-        procfs::cpu_time(&self.stub.shared.proc, self.stub.pid, self.tid)
+        procfs::usage(&self.stub.shared.proc, self.stub.pid, self.tid)
     }
 }
 

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use stockade_abi::Errno;
 
 use super::error::errno;
+use crate::Usage;
 
 /// A whole file.
 pub(crate) fn read(proc: &OwnedFd, path: &str) -> Result<String, Errno> {
@@ -29,13 +30,14 @@ pub(crate) fn write(proc: &OwnedFd, path: &str, text: &str) -> Result<(), Errno>
     Ok(())
 }
 
-/// CPU time of a thread: precise in sum (`schedstat`), split into user and system as the host samples it (`stat`).
-pub(crate) fn cpu_time(proc: &OwnedFd, pid: i32, tid: i32) -> Option<(Duration, Duration)> {
+/// What a thread has used. CPU time is precise in sum (`schedstat`), split into user and system as the host samples it
+/// (`stat`).
+pub(crate) fn usage(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Usage> {
     let total = run_time(proc, pid, tid)?;
     let stat = read(proc, &format!("{pid}/task/{tid}/stat")).ok()?;
-    let (user, system) = ticks(&stat)?;
+    let Sampled { minor_faults, major_faults, user, system } = sampled(&stat)?;
     let user = if user + system == 0 { total } else { total.mul_f64(user as f64 / (user + system) as f64) };
-    Some((user, total.saturating_sub(user)))
+    Some(Usage { user, system: total.saturating_sub(user), minor_faults, major_faults })
 }
 
 /// Time a thread has run.
@@ -44,10 +46,21 @@ pub(crate) fn run_time(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Duration> {
     text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// `utime` and `stime`, fields 14 and 15, counted after the name in parentheses.
-fn ticks(stat: &str) -> Option<(u64, u64)> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+/// Some of `stat`; times in clock ticks.
+#[derive(Debug, PartialEq, Eq)]
+struct Sampled {
+    minor_faults: u64,
+    major_faults: u64,
+    user: u64,
+    system: u64,
+}
+
+/// Fields 10, 12, 14 and 15, counted after the name in parentheses.
+fn sampled(stat: &str) -> Option<Sampled> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(7);
+    let mut next = || fields.next()?.parse().ok();
+    let (minor_faults, _, major_faults, _) = (next()?, next()?, next()?, next()?);
+    Some(Sampled { minor_faults, major_faults, user: next()?, system: next()? })
 }
 
 /// Resident pages of a process.
@@ -62,6 +75,7 @@ mod tests {
     #[test]
     fn reads_ticks_behind_an_odd_name() {
         let stat = "12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 77 88 0 0 20 0 1";
-        assert_eq!(ticks(stat), Some((77, 88)));
+        let expected = Sampled { minor_faults: 7, major_faults: 9, user: 77, system: 88 };
+        assert_eq!(sampled(stat), Some(expected));
     }
 }

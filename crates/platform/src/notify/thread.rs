@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_abi::signal::{SigInfo, si};
@@ -16,7 +15,7 @@ use super::kick::KickState;
 use super::listener::{Listener, Notification};
 use super::process::Stub;
 use super::{filter, frame, layout as l, memory, procfs, stub, zygote};
-use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest};
+use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest, Usage};
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const ERESTARTSYS: u64 = Errno::ERESTARTSYS.to_rax();
@@ -61,7 +60,7 @@ pub(crate) struct Thread {
     context: Context,
     /// What the context was when the thread stopped.
     saved: Context,
-    cpu_time: Cell<(Duration, Duration)>,
+    usage: Cell<Usage>,
 }
 
 impl Thread {
@@ -91,7 +90,7 @@ impl Thread {
             fresh: true,
             context: Context::default(),
             saved: Context::default(),
-            cpu_time: Cell::default(),
+            usage: Cell::default(),
         })
     }
 
@@ -378,7 +377,7 @@ impl GuestThread for Thread {
 
     fn exit(&mut self) {
         if matches!(self.state, State::Created | State::Stopped | State::Trapped(_)) {
-            let _ = self.cpu_time();
+            let _ = self.usage();
             self.answer(l::RESUME_EXIT);
             self.ended();
         }
@@ -388,13 +387,13 @@ impl GuestThread for Thread {
         Arc::new(Arc::clone(&self.kick))
     }
 
-    fn cpu_time(&self) -> (Duration, Duration) {
+    fn usage(&self) -> Usage {
         if self.state != State::Dead
-            && let Some(times) = procfs::cpu_time(&self.stub.shared.proc, self.stub.pid, self.kick.tid)
+            && let Some(usage) = procfs::usage(&self.stub.shared.proc, self.stub.pid, self.kick.tid)
         {
-            self.cpu_time.set(times);
+            self.usage.set(usage);
         }
-        self.cpu_time.get()
+        self.usage.get()
     }
 
     fn host_tid(&self) -> i32 {

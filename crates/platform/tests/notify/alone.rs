@@ -87,7 +87,7 @@ fn sentry_without_privileges() {
         thread.stop().unwrap();
         assert_eq!(space.load_u32(DATA), Ok(1));
         assert!(space.resident_size() > 0);
-        assert!(thread.cpu_time().0 + thread.cpu_time().1 > Duration::ZERO);
+        assert!(thread.usage().user + thread.usage().system > Duration::ZERO);
         let at = DATA + SIZE;
         space.apply(&[anonymous(at..at + SIZE, Prot::READ), MemoryOp::Unmap(at..at + SIZE)]).unwrap();
         thread.context_mut().regs.rip += 2;

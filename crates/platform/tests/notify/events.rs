@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use stockade_abi::nr;
-use stockade_platform::{Event, FaultInfo, GuestThread, StopCause};
+use stockade_platform::{Event, FaultInfo, GuestThread, StopCause, Usage};
 
 use crate::common::{CODE, DATA, SIZE, platform, space, start_at, syscall, thread};
 
@@ -179,7 +179,7 @@ fn a_kick_stops_running_code() {
         thread.resume().unwrap();
         join.join().unwrap();
     }
-    let (user, system) = thread.cpu_time();
+    let Usage { user, system, .. } = thread.usage();
     assert!(user + system > Duration::from_millis(10), "{user:?} {system:?}");
 }
 

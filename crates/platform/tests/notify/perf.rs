@@ -90,7 +90,7 @@ fn costs() {
             thread.resume().unwrap();
         })
     );
-    println!("cpu_time: {:?}", median(200, || _ = thread.cpu_time()));
+    println!("usage: {:?}", median(200, || _ = thread.usage()));
 }
 
 #[test]

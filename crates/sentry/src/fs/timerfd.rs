@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use stockade_abi::Errno;
 
 use crate::io::{Sink, Source};
+use crate::time::Setting;
 use crate::time::interval::{after, forward};
-use crate::time::itimer::Setting;
 use crate::time::{Alarm, Base, Slot, TimerQueue};
 use crate::vfs::{File, FileOps};
 use crate::wait::{Readiness, WaitQueue};

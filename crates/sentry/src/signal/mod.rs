@@ -7,4 +7,4 @@ pub mod frame;
 pub mod pending;
 
 pub use action::{Actions, DefaultAction, Disposition};
-pub use pending::PendingQueue;
+pub use pending::{PendingQueue, Queued, TimerMark};

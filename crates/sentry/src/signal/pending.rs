@@ -4,12 +4,30 @@ use std::collections::VecDeque;
 
 use stockade_abi::signal::{SIGRTMIN, SigInfo, SigSet};
 
+/// Which setting of which timer of its process a signal is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerMark {
+    /// The timer's number.
+    pub id: i32,
+    /// Changes with each setting: signals of former ones are void.
+    pub seq: u32,
+}
+
+/// A pending signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// What it says.
+    pub info: SigInfo,
+    /// The timer that it is from.
+    pub timer: Option<TimerMark>,
+}
+
 /// One queue of pending signals: a thread's own, or a thread group's. A standard signal is in it once, a real-time
 /// signal as often as it was sent, in order (signal(7)).
 #[derive(Clone, Debug, Default)]
 pub struct PendingQueue {
     set: SigSet,
-    queue: VecDeque<SigInfo>,
+    queue: VecDeque<Queued>,
 }
 
 impl PendingQueue {
@@ -19,10 +37,10 @@ impl PendingQueue {
         self.set
     }
 
-    /// How many entries it holds, for RLIMIT_SIGPENDING.
+    /// How many entries it holds, for RLIMIT_SIGPENDING: those of timers count as the timers do.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.iter().filter(|queued| queued.timer.is_none()).count()
     }
 
     /// Whether nothing is pending.
@@ -37,8 +55,18 @@ impl PendingQueue {
             return false;
         }
         self.set.insert(info.signo);
-        self.queue.push_back(info);
+        self.queue.push_back(Queued { info, timer: None });
         true
+    }
+
+    /// Queues the signal of a timer, which has a place of its own; one of a former setting is made use of.
+    pub fn push_timer(&mut self, info: SigInfo, mark: TimerMark) {
+        self.set.insert(info.signo);
+        let timer = Some(mark);
+        match self.queue.iter_mut().find(|queued| queued.timer.is_some_and(|t| t.id == mark.id)) {
+            Some(queued) => *queued = Queued { info, timer },
+            None => self.queue.push_back(Queued { info, timer }),
+        }
     }
 
     /// Marks a signal as pending without its information, for when the limit of the queue is reached.
@@ -54,7 +82,7 @@ impl PendingQueue {
     }
 
     /// Takes the first entry of a signal out.
-    pub fn take(&mut self, signo: i32) -> Option<SigInfo> {
+    pub fn take(&mut self, signo: i32) -> Option<Queued> {
         if !self.set.contains(signo) {
             return None;
         }
@@ -62,7 +90,7 @@ impl PendingQueue {
         let mut more = false;
         let mut index = 0;
         while index < self.queue.len() {
-            if self.queue[index].signo == signo {
+            if self.queue[index].info.signo == signo {
                 if found.is_some() {
                     more = true;
                     break;
@@ -75,20 +103,27 @@ impl PendingQueue {
         if !more {
             self.set.remove(signo);
         }
-        Some(found.unwrap_or_else(|| SigInfo::new(signo, stockade_abi::signal::si::SI_USER)))
+        let bare = || Queued { info: SigInfo::new(signo, stockade_abi::signal::si::SI_USER), timer: None };
+        Some(found.unwrap_or_else(bare))
     }
 
     /// Drops all entries of some signals.
     pub fn discard(&mut self, signals: SigSet) {
         if !(self.set & signals).is_empty() {
             self.set = self.set.minus(signals);
-            self.queue.retain(|info| !signals.contains(info.signo));
+            self.queue.retain(|queued| !signals.contains(queued.info.signo));
         }
     }
 
-    /// An entry that a predicate accepts, to be changed in place (a timer's overrun count).
-    pub fn find_mut(&mut self, matches: impl Fn(&SigInfo) -> bool) -> Option<&mut SigInfo> {
-        self.queue.iter_mut().find(|info| matches(info))
+    /// Drops what timers have sent.
+    pub fn discard_timers(&mut self) {
+        self.queue.retain(|queued| {
+            if queued.timer.is_some() {
+                self.set.remove(queued.info.signo);
+            }
+            queued.timer.is_none()
+        });
+        self.queue.iter().for_each(|queued| self.set.insert(queued.info.signo));
     }
 }
 
@@ -106,13 +141,30 @@ mod tests {
         for v in 10..13 {
             assert!(q.push(SigInfo::queued(40, 1, 0, v)));
         }
-        assert_eq!(q.take(SIGUSR1).map(|i| i.value()), Some(1));
+        assert_eq!(q.take(SIGUSR1).map(|q| q.info.value()), Some(1));
         assert_eq!(q.take(SIGUSR1), None);
         for v in 10..13 {
             assert_eq!(q.next(SigSet::FULL), Some(40));
-            assert_eq!(q.take(40).map(|i| i.value()), Some(v));
+            assert_eq!(q.take(40).map(|q| q.info.value()), Some(v));
         }
         assert!(q.is_empty());
+    }
+
+    #[test]
+    fn each_timer_has_one_place() {
+        let mut q = PendingQueue::default();
+        let mark = |id, seq| TimerMark { id, seq };
+        q.push(SigInfo::new(SIGUSR1, 0));
+        q.push_timer(SigInfo::timer(SIGUSR1, 1, 0, 0), mark(1, 1));
+        q.push_timer(SigInfo::timer(SIGUSR1, 2, 0, 0), mark(2, 1));
+        q.push_timer(SigInfo::timer(SIGUSR1, 1, 0, 0), mark(1, 2));
+        assert_eq!(q.len(), 1);
+        let marks: Vec<_> = std::iter::from_fn(|| q.take(SIGUSR1)).map(|queued| queued.timer).collect();
+        assert_eq!(marks, [None, Some(mark(1, 2)), Some(mark(2, 1))]);
+        q.push(SigInfo::new(SIGINT, 0));
+        q.push_timer(SigInfo::timer(SIGUSR1, 2, 0, 0), mark(2, 1));
+        q.discard_timers();
+        assert_eq!(q.set(), SigSet::of(SIGINT));
     }
 
     #[test]

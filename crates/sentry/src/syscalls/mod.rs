@@ -1,5 +1,7 @@
 //! System calls: the one table, and a thin handler for each.
 
+mod adjtimex;
+mod clock_id;
 mod control;
 mod events;
 mod fd;
@@ -17,6 +19,7 @@ mod namespaces;
 mod open;
 mod policy;
 mod poll;
+mod posix_timer;
 mod prctl;
 mod process;
 mod rlimit;
@@ -24,6 +27,7 @@ mod rw;
 mod sched;
 mod signal;
 mod signalfd;
+mod sleep;
 mod socket;
 mod stat;
 pub(crate) mod system;

@@ -7,15 +7,15 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::sched::{CLONE_ARGS_SIZE_VER0, CloneArgs as RawCloneArgs};
 use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
-use stockade_abi::time::{Rusage, Timeval};
 
 use super::open::copy_in_extensible;
+use super::time::rusage;
 use super::{Args, Ctx, Flow, SysResult};
 use crate::mm::UserMemory;
 use crate::task::clone::{self, CloneArgs};
 use crate::task::exec::{self, ByDescriptor};
 use crate::task::exit::status_of_exit;
-use crate::task::wait::{ChildEvent, Which};
+use crate::task::wait::Which;
 
 pub(super) fn clone(ctx: &mut Ctx, a: &Args) -> SysResult {
     let flags = a.u64(0);
@@ -154,25 +154,14 @@ pub(super) fn execveat(ctx: &mut Ctx, a: &Args) -> SysResult {
 }
 
 pub(super) fn exit(ctx: &mut Ctx, a: &Args) -> SysResult {
-    ctx.refresh_cpu_time();
     ctx.flow = Flow::Exit(a.i32(0));
     Ok(0)
 }
 
 pub(super) fn exit_group(ctx: &mut Ctx, a: &Args) -> SysResult {
-    ctx.refresh_cpu_time();
     ctx.task.exit_group(status_of_exit(a.i32(0)));
     ctx.flow = Flow::Exit(a.i32(0));
     Ok(0)
-}
-
-fn rusage_of(event: &ChildEvent) -> Rusage {
-    Rusage {
-        utime: Timeval::from_duration(event.times.user),
-        stime: Timeval::from_duration(event.times.system),
-        maxrss: (event.max_rss / 1024) as i64,
-        ..Rusage::default()
-    }
 }
 
 pub(super) fn wait4(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -194,7 +183,7 @@ pub(super) fn wait4(ctx: &mut Ctx, a: &Args) -> SysResult {
         ctx.mm.copy_out(a.u64(1), &event.wait_status)?;
     }
     if a.u64(3) != 0 {
-        ctx.mm.copy_out(a.u64(3), &rusage_of(&event))?;
+        ctx.mm.copy_out(a.u64(3), &rusage(&event.times, event.max_rss))?;
     }
     Ok(event.pid as u64)
 }
@@ -230,7 +219,7 @@ pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
     if a.u64(4) != 0
         && let Some(event) = &event
     {
-        ctx.mm.copy_out(a.u64(4), &rusage_of(event))?;
+        ctx.mm.copy_out(a.u64(4), &rusage(&event.times, event.max_rss))?;
     }
     if a.u64(2) != 0 {
         let mut info = match &event {

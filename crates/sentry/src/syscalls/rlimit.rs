@@ -9,6 +9,7 @@ use stockade_abi::sched::Rlimit;
 use super::sched::task_by_number;
 use super::{Args, Ctx, SysResult};
 use crate::mm::UserMemory;
+use crate::task::ThreadGroup;
 
 pub(super) fn getrlimit(ctx: &mut Ctx, a: &Args) -> SysResult {
     let limit = ctx.task.tg.limits.read().get(a.u32(0))?;
@@ -16,10 +17,18 @@ pub(super) fn getrlimit(ctx: &mut Ctx, a: &Args) -> SysResult {
     Ok(0)
 }
 
+fn set(tg: &ThreadGroup, resource: u32, new: Rlimit, privileged: bool) -> Result<Rlimit, Errno> {
+    let old = tg.limits.write().set(resource, new, privileged)?;
+    if resource == c::RLIMIT_CPU {
+        tg.cpu_limit.update();
+    }
+    Ok(old)
+}
+
 pub(super) fn setrlimit(ctx: &mut Ctx, a: &Args) -> SysResult {
     let new: Rlimit = ctx.mm.copy_in(a.u64(1))?;
     let privileged = ctx.task.creds().has_cap(c::CAP_SYS_RESOURCE);
-    ctx.task.tg.limits.write().set(a.u32(0), new, privileged)?;
+    set(&ctx.task.tg, a.u32(0), new, privileged)?;
     Ok(0)
 }
 
@@ -36,7 +45,7 @@ pub(super) fn prlimit64(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     let privileged = ctx.task.creds().has_cap(c::CAP_SYS_RESOURCE);
     let old = match new {
-        Some(new) => task.tg.limits.write().set(a.u32(1), new, privileged)?,
+        Some(new) => set(&task.tg, a.u32(1), new, privileged)?,
         None => task.tg.limits.read().get(a.u32(1))?,
     };
     if a.u64(3) != 0 {

@@ -36,6 +36,8 @@ pub(super) fn rt_sigaction(ctx: &mut Ctx, a: &Args) -> SysResult {
             let old = actions.set(signo, action);
             if actions.ignores(signo) {
                 discard(&ctx.task, signo);
+            } else if old.handler == SIG_IGN || old.handler == SIG_DFL {
+                ctx.task.tg.timers.on_unignored(&ctx.task.kernel, signo);
             }
             old
         }

@@ -11,8 +11,8 @@ use super::{Args, Ctx, SysResult};
 use crate::fs::timerfd::TimerFd;
 use crate::mm::UserMemory;
 use crate::time::Base;
+use crate::time::Setting;
 use crate::time::interval::nanos;
-use crate::time::itimer::Setting;
 use crate::vfs::anon;
 
 /// As a setting.

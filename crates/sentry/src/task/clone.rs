@@ -238,6 +238,11 @@ fn publish(
         }
         tree.tasks.insert(tid, Arc::clone(child));
     }
+    if !args.has(c::CLONE_THREAD) {
+        child.tg.cpu_limit.update();
+    } else if child.tg.cpu_watch.is_active() {
+        child.mark(work::CPU_WATCH);
+    }
     if args.has(c::CLONE_PARENT_SETTID) {
         ctx.mm.copy_out(args.parent_tid, &local)?;
     }

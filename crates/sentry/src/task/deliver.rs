@@ -3,8 +3,8 @@
 use stockade_abi::signal::*;
 
 use super::thread::{Task, work};
-use crate::signal::Disposition;
 use crate::signal::action::DefaultAction;
+use crate::signal::{Disposition, Queued};
 
 /// What a task has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +68,21 @@ impl Task {
     }
 
     fn take_signal(&self) -> Option<SigInfo> {
+        loop {
+            // A signal of a timer that was set anew is void.
+            let queued = self.dequeue_signal()?;
+            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued) {
+                return Some(info);
+            }
+        }
+    }
+
+    fn dequeue_signal(&self) -> Option<Queued> {
         let mut group = self.tg.signals.lock();
         let mut own = self.signals.lock();
         let wanted = !own.mask;
         let synchronous = wanted & SigSet::SYNCHRONOUS;
-        let found = if let Some(signo) = own.pending.next(synchronous) {
+        if let Some(signo) = own.pending.next(synchronous) {
             own.pending.take(signo)
         } else if let Some(signo) = own.pending.next(wanted) {
             own.pending.take(signo)
@@ -82,24 +92,25 @@ impl Task {
             // Nothing left for this thread. Under both locks, so that no sender can have missed it.
             self.clear_work(work::SIGNAL);
             None
-        };
-        drop(own);
-        drop(group);
-        found.map(|info| self.tg.timers.on_dequeue(info))
+        }
     }
 
     /// Takes one pending signal of a set, blocked or not (sigtimedwait(2), signalfd(2)).
     #[must_use]
     pub fn take_signal_of(&self, set: SigSet) -> Option<SigInfo> {
-        let mut group = self.tg.signals.lock();
-        let mut own = self.signals.lock();
-        let found = match own.pending.next(set) {
-            Some(signo) => own.pending.take(signo),
-            None => group.pending.next(set).and_then(|signo| group.pending.take(signo)),
-        };
-        drop(own);
-        drop(group);
-        found.map(|info| self.tg.timers.on_dequeue(info))
+        loop {
+            let queued = {
+                let mut group = self.tg.signals.lock();
+                let mut own = self.signals.lock();
+                match own.pending.next(set) {
+                    Some(signo) => own.pending.take(signo),
+                    None => group.pending.next(set).and_then(|signo| group.pending.take(signo)),
+                }?
+            };
+            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued) {
+                return Some(info);
+            }
+        }
     }
 
     /// A handler has been entered: the mask while it runs.

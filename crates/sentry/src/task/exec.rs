@@ -251,7 +251,6 @@ fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
 
 /// What execve(2) changes beside the program.
 fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
-    ctx.refresh_cpu_time();
     let tg = &task.tg;
     let old_creds = task.creds();
     if Arc::strong_count(&ctx.files) > 2 {
@@ -291,7 +290,12 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
     *task.creds.write() = Arc::clone(&image.creds);
     task.name.write().clone_from(&image.name);
     tg.has_execed.store(true, Ordering::Relaxed);
-    tg.timers.clear_posix();
+    tg.timers.clear_posix(&task.kernel);
+    {
+        let mut signals = tg.signals.lock();
+        signals.pending.discard_timers();
+        task.signals.lock().pending.discard_timers();
+    }
     *task.restart.lock() = None;
     *task.last_fault.lock() = Default::default();
     let mut tree = task.kernel.tree.lock();

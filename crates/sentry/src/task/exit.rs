@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use stockade_abi::signal::*;
 use stockade_abi::time::USER_HZ;
 
-use super::group::{CpuTime, StopState};
+use super::group::{StopState, Usage};
 use super::thread::{Task, work};
 use super::tree::{Group, Tree, Zombie};
 use crate::mm::{MemoryManager, UserMemory};
@@ -78,9 +78,9 @@ impl Task {
         if let Some(done) = self.vfork_done.lock().take() {
             done.finish();
         }
-        let cpu = *self.cpu.lock();
-        self.tg.past.lock().threads += cpu;
         let mut tree = self.kernel.tree.lock();
+        // Both at once for whoever adds up the times of the process.
+        self.tg.past.lock().threads += self.usage();
         let last = tree.remove_task(self);
         if last {
             if self.tg.pidns.is_init(self.tg.tgid) {
@@ -94,7 +94,7 @@ impl Task {
         }
         drop(tree);
         if last {
-            self.tg.timers.clear();
+            self.tg.timers.clear(&self.kernel);
         }
         self.kernel.report_continued();
     }
@@ -197,7 +197,7 @@ impl Tree {
                 sig if zombie.status & 0x80 != 0 => (si::CLD_DUMPED, sig),
                 sig => (si::CLD_KILLED, sig),
             };
-            let CpuTime { user, system } = zombie.own_times;
+            let Usage { user, system, .. } = zombie.own_times;
             let info = SigInfo::child(signo, code, pid, zombie.uid, status, ticks(user), ticks(system));
             let _ = self.send_group(parent.tg.tgid, &info);
         }

@@ -10,6 +10,7 @@ use super::kernel::Kernel;
 use super::limits::Limits;
 use super::pidns::PidNamespace;
 use crate::signal::{Actions, PendingQueue};
+use crate::time::{CpuLimit, CpuWatch, ProcessTimers};
 use crate::wait::WaitQueue;
 
 /// Where a thread group is with stopping (signal(7), job control).
@@ -44,29 +45,38 @@ pub struct GroupSignals {
     pub exit_together: bool,
 }
 
-/// CPU time used.
+/// What a thread, or several, have used (getrusage(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuTime {
-    /// In guest code.
+pub struct Usage {
+    /// CPU time in guest code.
     pub user: Duration,
-    /// On its behalf in kernels.
+    /// CPU time on its behalf in kernels.
     pub system: Duration,
+    /// Page faults that needed no I/O.
+    pub minor_faults: u64,
+    /// Page faults that did.
+    pub major_faults: u64,
+    /// How often it waited in a call.
+    pub waits: u64,
 }
 
-impl std::ops::AddAssign for CpuTime {
+impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.user += other.user;
         self.system += other.system;
+        self.minor_faults += other.minor_faults;
+        self.major_faults += other.major_faults;
+        self.waits += other.waits;
     }
 }
 
-/// CPU time of those that are gone.
+/// What those that are gone have used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PastTimes {
     /// Threads of the group that have ended.
-    pub threads: CpuTime,
+    pub threads: Usage,
     /// Children waited for, and theirs.
-    pub children: CpuTime,
+    pub children: Usage,
     /// Largest resident set of a child, in bytes.
     pub children_max_rss: u64,
 }
@@ -110,7 +120,11 @@ pub struct ThreadGroup {
     /// oom_score_adj
     pub oom_score_adj: AtomicI32,
     /// Timers (setitimer(2), timer_create(2)).
-    pub timers: Arc<crate::time::ProcessTimers>,
+    pub timers: Arc<ProcessTimers>,
+    /// Who waits for CPU time of it.
+    pub cpu_watch: Arc<CpuWatch>,
+    /// RLIMIT_CPU
+    pub cpu_limit: Arc<CpuLimit>,
 }
 
 impl ThreadGroup {
@@ -123,7 +137,7 @@ impl ThreadGroup {
         actions: Arc<Actions>,
         limits: Limits,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             tgid,
             pidns,
             signals: Mutex::default(),
@@ -142,7 +156,9 @@ impl ThreadGroup {
             max_rss: AtomicU64::new(0),
             last_name: Mutex::default(),
             oom_score_adj: AtomicI32::new(0),
-            timers: crate::time::ProcessTimers::new(kernel, tgid),
+            timers: ProcessTimers::new(kernel, me, tgid),
+            cpu_watch: CpuWatch::new(kernel, me.clone()),
+            cpu_limit: CpuLimit::new(kernel, me),
         })
     }
 

@@ -8,7 +8,7 @@ use stockade_abi::Errno;
 use stockade_abi::signal::SigSet;
 use stockade_platform::Platform;
 
-use super::group::ThreadGroup;
+use super::group::{ThreadGroup, Usage};
 use super::limits::Limits;
 use super::pidns::PidNamespace;
 use super::run;
@@ -265,8 +265,31 @@ impl Kernel {
             },
         );
         self.tree.lock().tasks.insert(tid, Arc::clone(&task));
+        task.tg.cpu_limit.update();
         run::spawn(&task, image.start)?;
         Ok(task)
+    }
+
+    /// The threads of a process that have not ended.
+    #[must_use]
+    pub fn threads_of(&self, tg: &ThreadGroup) -> Vec<Arc<Task>> {
+        let tree = self.tree.lock();
+        let group = tree.group(tg.tgid).ok().filter(|g| std::ptr::eq(&*g.tg, tg));
+        group.map_or_else(Vec::new, |g| g.threads.clone())
+    }
+
+    /// CPU time of a process, its ended threads included.
+    #[must_use]
+    pub fn usage_of(&self, tg: &ThreadGroup) -> Usage {
+        let (threads, mut sum) = {
+            let tree = self.tree.lock();
+            let group = tree.group(tg.tgid).ok().filter(|g| std::ptr::eq(&*g.tg, tg));
+            (group.map_or_else(Vec::new, |g| g.threads.clone()), tg.past.lock().threads)
+        };
+        for thread in threads {
+            sum += thread.usage();
+        }
+        sum
     }
 
     /// The first process has ended: so does the sandbox.

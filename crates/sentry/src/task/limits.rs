@@ -43,6 +43,19 @@ impl Limits {
         self.0.get(resource as usize).map_or(RLIM_INFINITY, |l| l.cur)
     }
 
+    /// RLIMIT_CPU: soft and hard, in seconds.
+    #[must_use]
+    pub fn cpu(&self) -> (u64, u64) {
+        let Rlimit { cur, max } = self.0[c::RLIMIT_CPU as usize];
+        (cur, max)
+    }
+
+    /// The soft limit of CPU time was reached: the next warning comes a second later.
+    pub fn raise_cpu(&mut self) {
+        let limit = &mut self.0[c::RLIMIT_CPU as usize];
+        limit.cur = limit.cur.saturating_add(1);
+    }
+
     /// Changes a limit. `privileged`: CAP_SYS_RESOURCE.
     ///
     /// # Errors

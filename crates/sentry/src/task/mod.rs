@@ -24,7 +24,7 @@ pub mod wait;
 
 pub use current::current;
 pub use deliver::Action;
-pub use group::{CpuTime, StopState, ThreadGroup};
+pub use group::{StopState, ThreadGroup, Usage};
 pub use kernel::{Kernel, KernelConfig};
 pub use limits::Limits;
 pub use pidns::{PID_MAX, PidNamespace};

@@ -107,6 +107,7 @@ impl Ctx {
 
     /// Ends what holds the guest thread.
     fn leave(&mut self) {
+        self.refresh_usage();
         self.task.leave_memory(&self.mm);
         if self.dead {
             return;
@@ -189,9 +190,11 @@ impl Ctx {
             Flow::Return | Flow::Restored => self.return_to_guest(None),
             Flow::Exit(code) => Next::End(status_of_exit(code)),
             Flow::Exec(image) => {
+                self.refresh_usage();
                 self.leave_old_image();
                 self.mm = Arc::clone(&image.mm);
                 self.task.set_kicker(None);
+                self.task.retire_usage();
                 let old = self.task.set_mm(Some(Arc::clone(&image.mm)));
                 if let Some(done) = self.task.vfork_done.lock().take() {
                     done.finish();
@@ -339,10 +342,10 @@ impl Ctx {
         self.flow = Flow::Restored;
     }
 
-    /// Refreshes the task's CPU time from the host.
-    pub(crate) fn refresh_cpu_time(&mut self) {
-        let (user, system) = self.thread().cpu_time();
-        *self.task.cpu.lock() = super::group::CpuTime { user, system };
+    /// Notes what the guest thread has used, before it goes.
+    fn refresh_usage(&mut self) {
+        let now = self.thread().usage();
+        self.task.note_usage(&now);
     }
 }
 

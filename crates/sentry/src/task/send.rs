@@ -11,8 +11,8 @@ use super::group::StopState;
 use super::thread::{Task, work};
 use super::tree::{Group, Tree};
 use crate::creds::Kuid;
-use crate::signal::Disposition;
 use crate::signal::action::DefaultAction;
+use crate::signal::{Disposition, PendingQueue, TimerMark};
 
 /// From so many entries on, or below so low a limit, those of all queues of a user are counted.
 const COUNTED: usize = 32;
@@ -23,13 +23,30 @@ fn has_sender(info: &SigInfo) -> bool {
     info.code <= 0 && !matches!(info.code, si::SI_TIMER | si::SI_SIGIO)
 }
 
+/// Where a signal comes from.
+#[derive(Default)]
+struct Origin<'a> {
+    sender: Option<&'a Task>,
+    timer: Option<TimerMark>,
+}
+
+impl Origin<'_> {
+    fn push(&self, queue: &mut PendingQueue, info: SigInfo, room: bool) {
+        match self.timer {
+            Some(mark) => queue.push_timer(info, mark),
+            None if room => _ = queue.push(info),
+            None => queue.push_bare(info.signo),
+        }
+    }
+}
+
 impl Tree {
     /// Sends a signal to a process.
     ///
     /// # Errors
     /// EAGAIN if a queued signal finds no room; ESRCH if there is no such process.
     pub fn send_group(&self, tgid: i32, info: &SigInfo) -> Result<(), Errno> {
-        self.send(tgid, None, info, None)
+        self.send(tgid, None, info, &Origin::default())
     }
 
     /// Sends a signal to one thread.
@@ -37,7 +54,7 @@ impl Tree {
     /// # Errors
     /// As [`send_group`](Self::send_group).
     pub fn send_task(&self, task: &Arc<Task>, info: &SigInfo) -> Result<(), Errno> {
-        self.send(task.tg.tgid, Some(task), info, None)
+        self.send(task.tg.tgid, Some(task), info, &Origin::default())
     }
 
     /// Sends a task's signal to a process, or to one of its threads.
@@ -51,7 +68,21 @@ impl Tree {
         to: Option<&Arc<Task>>,
         info: &SigInfo,
     ) -> Result<(), Errno> {
-        self.send(tgid, to, info, Some(sender))
+        self.send(tgid, to, info, &Origin { sender: Some(sender), timer: None })
+    }
+
+    /// Sends the signal of a timer, which always finds room.
+    ///
+    /// # Errors
+    /// ESRCH if there is no such process.
+    pub fn send_timer(
+        &self,
+        tgid: i32,
+        to: Option<&Arc<Task>>,
+        info: &SigInfo,
+        timer: TimerMark,
+    ) -> Result<(), Errno> {
+        self.send(tgid, to, info, &Origin { sender: None, timer: Some(timer) })
     }
 
     fn send(
@@ -59,15 +90,14 @@ impl Tree {
         tgid: i32,
         to: Option<&Arc<Task>>,
         info: &SigInfo,
-        sender: Option<&Task>,
+        origin: &Origin<'_>,
     ) -> Result<(), Errno> {
         let group = self.group(tgid)?;
         let tg = &group.tg;
-        let signo = info.signo;
         let mut info = *info;
         // The kernel and namespaces above can kill and stop the init of a PID namespace; its own members cannot.
         let mut forced = info.code == si::SI_KERNEL;
-        if sender.is_some_and(|s| tg.pidns.local(s.tg.tgid) == 0) {
+        if origin.sender.is_some_and(|s| tg.pidns.local(s.tg.tgid) == 0) {
             forced = true;
             if has_sender(&info) {
                 info.set_pid(0);
@@ -76,8 +106,8 @@ impl Tree {
         if group.threads.is_empty() {
             return Ok(());
         }
-        let goes_on = self.apply_stop_effects(tgid, signo);
-        let queued = self.queue(group, to, &info, forced);
+        let goes_on = self.apply_stop_effects(tgid, info.signo);
+        let queued = self.queue(group, to, &info, forced, origin);
         // Only now, so that it finds the signal that made it go on.
         if goes_on {
             for thread in &group.threads {
@@ -95,10 +125,11 @@ impl Tree {
         to: Option<&Arc<Task>>,
         info: &SigInfo,
         forced: bool,
+        origin: &Origin<'_>,
     ) -> Result<(), Errno> {
         let (tg, info, signo) = (&group.tg, *info, info.signo);
         // Standard signals from kill(2) and the kernel always find room.
-        let limited = signo >= SIGRTMIN || info.code < 0;
+        let limited = origin.timer.is_none() && (signo >= SIGRTMIN || info.code < 0);
         let room =
             !limited || self.has_room(group, to.map_or(group.threads[0].creds().uid, |t| t.creds().uid));
         let mut signals = tg.signals.lock();
@@ -131,11 +162,7 @@ impl Tree {
         match to {
             Some(task) => {
                 let mut own = task.signals.lock();
-                if room {
-                    own.pending.push(info);
-                } else {
-                    own.pending.push_bare(signo);
-                }
+                origin.push(&mut own.pending, info, room);
                 let wanted = !own.mask.contains(signo) || own.waiting_for.contains(signo);
                 drop(own);
                 drop(signals);
@@ -145,11 +172,7 @@ impl Tree {
                 }
             }
             None => {
-                if room {
-                    signals.pending.push(info);
-                } else {
-                    signals.pending.push_bare(signo);
-                }
+                origin.push(&mut signals.pending, info, room);
                 drop(signals);
                 group.threads[0].kernel.signal_events.notify(crate::wait::Readiness::READABLE);
                 if let Some(taker) = group.taker(signo) {
@@ -160,12 +183,21 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether RLIMIT_SIGPENDING lets a process have one more timer.
+    ///
+    /// # Errors
+    /// ESRCH if there is no such process.
+    pub fn has_room_for_timer(&self, tgid: i32) -> Result<bool, Errno> {
+        let group = self.group(tgid)?;
+        Ok(group.threads.first().is_none_or(|t| self.has_room(group, t.creds().uid)))
+    }
+
     /// Whether RLIMIT_SIGPENDING lets a process of a user have one more queued signal.
     fn has_room(&self, group: &Group, uid: Kuid) -> bool {
         let limit = group.tg.limit(c::RLIMIT_SIGPENDING);
         let queued = |g: &Group| {
             let own = g.threads.iter().map(|t| t.signals.lock().pending.len());
-            g.tg.signals.lock().pending.len() + own.sum::<usize>()
+            g.tg.timers.count() + g.tg.signals.lock().pending.len() + own.sum::<usize>()
         };
         if limit >= LOW_LIMIT && queued(group) < COUNTED {
             return true;

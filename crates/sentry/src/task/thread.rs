@@ -10,7 +10,7 @@ use stockade_abi::general as c;
 use stockade_abi::signal::{SigSet, StackT};
 use stockade_platform::{CpuSet, Kicker};
 
-use super::group::{CpuTime, ThreadGroup};
+use super::group::{ThreadGroup, Usage};
 use super::kernel::Kernel;
 use super::pidns::PidNamespace;
 use crate::creds::Credentials;
@@ -32,6 +32,8 @@ pub mod work {
     pub const RESTORE_MASK: u32 = 8;
     /// The sandbox is paused.
     pub const PAUSE: u32 = 16;
+    /// Somebody waits for CPU time of it, and did not expect it to run. This interrupts nothing.
+    pub const CPU_WATCH: u32 = 32;
 }
 
 /// Host and domain name (uts_namespaces(7)).
@@ -133,8 +135,10 @@ pub struct Task {
     pub last_fault: Mutex<LastFault>,
     /// Told when its program or its life ends (vfork(2)).
     pub vfork_done: Mutex<Option<Arc<VforkDone>>>,
-    /// CPU time, refreshed by its own thread.
-    pub cpu: Mutex<CpuTime>,
+    /// What it has used, as last seen.
+    used: Mutex<Usage>,
+    /// The part of guest threads it had before execve(2).
+    used_before: Mutex<Usage>,
     /// Nice value.
     pub nice: AtomicI32,
     /// Policy and priority (sched_setscheduler(2)).
@@ -240,7 +244,8 @@ impl Task {
             restart: Mutex::new(None),
             last_fault: Mutex::default(),
             vfork_done: Mutex::new(None),
-            cpu: Mutex::default(),
+            used: Mutex::default(),
+            used_before: Mutex::default(),
             nice: AtomicI32::new(0),
             sched: Mutex::new((0, 0)),
             ioprio: AtomicU32::new(0),
@@ -362,6 +367,11 @@ impl Task {
         self.attract();
     }
 
+    /// Says that there is something to look at when it next goes back to the guest.
+    pub fn mark(&self, bits: u32) {
+        self.work.fetch_or(bits, Ordering::SeqCst);
+    }
+
     /// Takes bits of work back.
     pub fn clear_work(&self, bits: u32) {
         self.work.fetch_and(!bits, Ordering::SeqCst);
@@ -377,19 +387,34 @@ impl Task {
         }
     }
 
-    /// CPU time that it has used until now.
+    /// What it has used until now.
     #[must_use]
-    pub fn cpu_time(&self) -> CpuTime {
-        match self.kicker.read().as_ref().and_then(|kicker| kicker.cpu_time()) {
-            Some((user, system)) => CpuTime { user, system },
-            None => *self.cpu.lock(),
+    pub fn usage(&self) -> Usage {
+        match self.kicker.read().as_ref().and_then(|kicker| kicker.usage()) {
+            Some(now) => self.note_usage(&now),
+            None => *self.used.lock(),
         }
+    }
+
+    /// Its guest thread has used this much; returns what it has used in all.
+    pub(super) fn note_usage(&self, now: &stockade_platform::Usage) -> Usage {
+        let mut sum = *self.used_before.lock();
+        let stockade_platform::Usage { user, system, minor_faults, major_faults } = *now;
+        sum += Usage { user, system, minor_faults, major_faults, waits: 0 };
+        sum.waits = self.waiter.waits();
+        *self.used.lock() = sum;
+        sum
+    }
+
+    /// Another guest thread takes over: what this one has used is history.
+    pub(super) fn retire_usage(&self) {
+        *self.used_before.lock() = *self.used.lock();
     }
 
     /// Whether guest code runs, or could.
     #[must_use]
     pub fn is_in_guest(&self) -> bool {
-        self.mode.load(Ordering::Relaxed) == MODE_GUEST
+        self.mode.load(Ordering::SeqCst) == MODE_GUEST
     }
 
     /// The guest thread that it serves now.
@@ -413,8 +438,16 @@ impl Task {
     /// About to let the guest run. False if there is work, and then it must not.
     pub(super) fn enter_guest(&self) -> bool {
         self.mode.store(MODE_GUEST, Ordering::SeqCst);
-        if self.work.load(Ordering::SeqCst) == 0 {
-            return true;
+        match self.work.load(Ordering::SeqCst) {
+            0 => return true,
+            work::CPU_WATCH => {
+                self.clear_work(work::CPU_WATCH);
+                self.tg.cpu_watch.resume();
+                if self.work.load(Ordering::SeqCst) == 0 {
+                    return true;
+                }
+            }
+            _ => {}
         }
         self.mode.store(MODE_SENTRY, Ordering::SeqCst);
         false
@@ -428,7 +461,7 @@ impl Task {
     /// Whether a blocking call has to end: a signal to deliver, a stop, the end.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.work() & !work::RESTORE_MASK != 0
+        self.work() & !(work::RESTORE_MASK | work::CPU_WATCH) != 0
     }
 
     /// Parks until `attempt` gives something other than EAGAIN. The caller has registered [`Self::waiter`] where needed.

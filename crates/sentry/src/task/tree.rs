@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::group::{CpuTime, ThreadGroup};
+use super::group::{ThreadGroup, Usage};
 use super::thread::Task;
 use crate::creds::Kuid;
 
@@ -17,9 +17,9 @@ pub struct Zombie {
     /// Its real user id.
     pub uid: u32,
     /// Its own and its waited-for children's times.
-    pub times: CpuTime,
+    pub times: Usage,
     /// Its own times alone.
-    pub own_times: CpuTime,
+    pub own_times: Usage,
     /// Largest resident set, in bytes.
     pub max_rss: u64,
 }

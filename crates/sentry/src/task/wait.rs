@@ -6,7 +6,7 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGCHLD, SIGCONT, si};
 
-use super::group::CpuTime;
+use super::group::Usage;
 use super::thread::Task;
 use super::tree::{Group, Tree};
 use crate::wait::Readiness;
@@ -38,7 +38,7 @@ pub struct ChildEvent {
     /// As wait(2) encodes it.
     pub wait_status: i32,
     /// Its times with those of its children, when it has ended.
-    pub times: CpuTime,
+    pub times: Usage,
     /// Largest resident set, in bytes.
     pub max_rss: u64,
 }

@@ -11,7 +11,7 @@ use super::Subject;
 use super::process::name;
 use crate::mm::{ImageLayout, VmFlags};
 use crate::signal::Actions;
-use crate::task::{CpuTime, StopState, Task, Tree};
+use crate::task::{StopState, Task, Tree, Usage};
 
 /// Time in ticks of the clock that programs are told of.
 pub(super) fn ticks(time: Duration) -> u64 {
@@ -31,18 +31,18 @@ pub(super) fn state(tree: &Tree, tgid: i32, task: Option<&Task>) -> char {
 }
 
 /// CPU time of a process, the dead threads included, or of a thread.
-pub(super) fn cpu_time(subject: &Subject) -> Result<CpuTime, Errno> {
+pub(super) fn cpu_time(subject: &Subject) -> Result<Usage, Errno> {
     let (tasks, mut sum) = subject.with(|tree, tgid, task| {
         if subject.is_thread {
-            return (task.into_iter().cloned().collect::<Vec<_>>(), CpuTime::default());
+            return (task.into_iter().cloned().collect::<Vec<_>>(), Usage::default());
         }
         match tree.group(tgid) {
             Ok(group) => (group.threads.clone(), group.tg.past.lock().threads),
-            Err(_) => (Vec::new(), CpuTime::default()),
+            Err(_) => (Vec::new(), Usage::default()),
         }
     })?;
     for task in tasks {
-        sum += task.cpu_time();
+        sum += task.usage();
     }
     Ok(sum)
 }

@@ -88,7 +88,9 @@ pub(super) fn status(subject: &Subject) -> Result<Vec<u8>, Errno> {
         }
         line("Threads", group.threads.len().max(1).to_string());
         let shared = group.tg.signals.lock();
-        let queued = shared.pending.len() + task.map_or(0, |t| t.signals.lock().pending.len());
+        let queued = group.tg.timers.count()
+            + shared.pending.len()
+            + task.map_or(0, |t| t.signals.lock().pending.len());
         line("SigQ", format!("{queued}/{}", group.tg.limit(stockade_abi::general::RLIMIT_SIGPENDING)));
         let (own, blocked) = task.map_or((0, 0), |t| {
             let own = t.signals.lock();

@@ -7,7 +7,7 @@ use stockade_abi::misc::PAGE_SIZE;
 
 use super::ProcFs;
 use super::stat::ticks;
-use crate::task::CpuTime;
+use crate::task::Usage;
 
 /// Makes a text.
 type Make = fn(&ProcFs) -> Result<Vec<u8>, Errno>;
@@ -134,24 +134,24 @@ fn meminfo(fs: &ProcFs) -> Result<Vec<u8>, Errno> {
     Ok(out.into_bytes())
 }
 
-fn all_cpu_time(fs: &ProcFs) -> CpuTime {
+fn all_usage(fs: &ProcFs) -> Usage {
     let (tasks, mut sum) = {
         let tree = fs.kernel.tree.lock();
-        let mut past = CpuTime::default();
+        let mut past = Usage::default();
         for group in tree.groups.values() {
             past += group.tg.past.lock().threads;
         }
         (tree.tasks.values().cloned().collect::<Vec<_>>(), past)
     };
     for task in tasks {
-        sum += task.cpu_time();
+        sum += task.usage();
     }
     sum
 }
 
 fn stat(fs: &ProcFs) -> Result<Vec<u8>, Errno> {
     let cpus = fs.kernel.config.cpus as u64;
-    let used = all_cpu_time(fs);
+    let used = all_usage(fs);
     let up = ticks(crate::time::clock::uptime());
     let (user, system) = (ticks(used.user), ticks(used.system));
     let idle = (up * cpus).saturating_sub(user + system);
@@ -175,7 +175,7 @@ fn stat(fs: &ProcFs) -> Result<Vec<u8>, Errno> {
 
 fn uptime(fs: &ProcFs) -> Result<Vec<u8>, Errno> {
     let up = crate::time::clock::uptime();
-    let used = all_cpu_time(fs);
+    let used = all_usage(fs);
     let idle = (up * fs.kernel.config.cpus as u32).saturating_sub(used.user + used.system);
     Ok(format!("{:.2} {:.2}\n", up.as_secs_f64(), idle.as_secs_f64()).into_bytes())
 }
