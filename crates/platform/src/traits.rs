@@ -111,6 +111,13 @@ pub trait AddressSpace: Send + Sync {
     /// ENOMEM if part of it is unmapped; EAGAIN where the host does not tell.
     fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno>;
 
+    /// Returns once each of its threads that runs has passed a full memory barrier (membarrier(2),
+    /// MEMBARRIER_CMD_PRIVATE_EXPEDITED); with `code` each has also synchronized its instructions (SYNC_CORE).
+    ///
+    /// # Errors
+    /// ENOSYS, EINVAL, EPERM where the host cannot.
+    fn barrier(&self, code: bool) -> Result<(), Errno>;
+
     /// Resident set size in bytes; 0 where the host does not tell.
     fn resident_size(&self) -> u64;
 

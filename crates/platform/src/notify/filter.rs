@@ -143,6 +143,7 @@ fn helper_rules() -> Vec<(u32, Vec<Check>)> {
         (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED) as u32,
         (libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) as u32,
     ];
+    const BARRIERS: &[u32] = &[l::BARRIER[0], l::BARRIER[1], l::BARRIER_CODE[0], l::BARRIER_CODE[1]];
     const CLONE: &[u32] = &[THREAD_FLAGS as u32, FORK_FLAGS as u32, ZYGOTE_FORK_FLAGS as u32];
     const FLAGS: &[u32] = &[LISTENER_FLAGS as u32];
     const NO_SIGNAL: &[u32] = &[libc::MSG_NOSIGNAL as u32];
@@ -161,6 +162,7 @@ fn helper_rules() -> Vec<(u32, Vec<Check>)> {
         (nr::mremap, vec![OneOf(low(3), MOVE), OneOf(high(3), &[0])]),
         (nr::madvise, vec![Within(low(2), 31)]),
         (nr::mincore, vec![]),
+        (nr::membarrier, vec![OneOf(low(0), BARRIERS), OneOf(low(1), &[0])]),
         // Processes and threads.
         (nr::clone, vec![OneOf(low(0), CLONE), OneOf(high(0), &[0])]),
         (nr::waitid, vec![OneOf(low(0), &[libc::P_PIDFD])]),

@@ -51,6 +51,14 @@ pub(crate) const ATOMIC_RESULT: u64 = SCRATCH + 512;
 pub(crate) const ATOMIC_ATTEMPTS: u32 = 100_000;
 /// An operation's kind: nothing special.
 pub(crate) const KIND_PLAIN: u64 = 0;
+/// Commands of membarrier(2): to register, and to have a barrier.
+pub(crate) const BARRIER: [u32; 2] =
+    [libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32, libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED as u32];
+/// The same for instructions.
+pub(crate) const BARRIER_CODE: [u32; 2] = [
+    libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE as u32,
+    libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE as u32,
+];
 /// An operation's kind: clone(2) makes a process that becomes a stub.
 pub(crate) const KIND_FORK: u64 = 1;
 /// An operation's kind: clone(2) makes a guest thread.

@@ -148,6 +148,13 @@ pub(crate) fn atomic(stub: &Stub, addr: u64, op: AtomicOp) -> Result<u32, Errno>
     Ok(u32::from_ne_bytes(old))
 }
 
+/// membarrier(2) by the helper, which shares the memory of all threads concerned. To register again costs nothing.
+pub(crate) fn barrier(stub: &Stub, code: bool) -> Result<(), Errno> {
+    let commands = if code { l::BARRIER_CODE } else { l::BARRIER };
+    let ops = commands.map(|command| Op::call(libc::SYS_membarrier, [command.into(), 0, 0, 0, 0, 0]));
+    stub.run(&ops, &[]).map_err(|(_, e)| e)
+}
+
 /// mincore(2) by the helper, into memory that guests can write: what it says is told to a guest only.
 pub(crate) fn resident(stub: &Stub, range: Range<u64>) -> Result<Vec<u8>, Errno> {
     let pages = check(&stub.shared.layout, &range)? / l::PAGE;

@@ -70,6 +70,10 @@ impl AddressSpace for Space {
         ops::resident(&self.0, range)
     }
 
+    fn barrier(&self, code: bool) -> Result<(), Errno> {
+        ops::barrier(&self.0, code)
+    }
+
     fn resident_size(&self) -> u64 {
         procfs::resident_pages(&self.0.shared.proc, self.pid()).unwrap_or(0) * l::PAGE
     }

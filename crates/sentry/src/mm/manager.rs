@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -123,6 +123,8 @@ pub struct MemoryManager {
     pub(super) layout: Layout,
     pub(super) state: Mutex<State>,
     processes: AtomicUsize,
+    /// Commands of membarrier(2) that it is registered for.
+    pub(super) barriers: AtomicU32,
     /// RLIMIT_STACK as last seen: how far the sentry's own copies may grow the stack.
     pub(super) stack_limit: AtomicU64,
 }
@@ -222,6 +224,7 @@ impl MemoryManager {
             layout,
             state: Mutex::new(state),
             processes: AtomicUsize::new(1),
+            barriers: AtomicU32::new(0),
             stack_limit: AtomicU64::new(8 << 20),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod advise;
+mod barrier;
 mod brk;
 mod fault;
 mod fork;

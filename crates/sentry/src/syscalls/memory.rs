@@ -200,12 +200,6 @@ pub(super) fn munlockall(ctx: &mut Ctx, _a: &Args) -> SysResult {
     ctx.mm.lock_all(false, false, false, &ctx.task.memory_limits()).map(|()| 0)
 }
 
-/// The commands of membarrier(2) that need nothing: the sentry cannot make other processors serialize, so it says that
-/// there are none.
-pub(super) fn membarrier(_ctx: &mut Ctx, a: &Args) -> SysResult {
-    if a.i32(0) == 0 && a.u32(1) == 0 { Ok(0) } else { Err(Errno::EINVAL) }
-}
-
 /// Bytes moved at once between processes.
 const CHUNK: usize = 64 * 1024;
 

@@ -10,6 +10,7 @@ mod ids;
 mod inotify;
 mod ioprio;
 mod itimer;
+mod membarrier;
 mod memfd;
 mod memory;
 mod message;

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, adjtimex, events, fd, futex, ids, inotify, ioprio, itimer, memfd, memory, message, mount, names,
-    namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw, sched, signal, signalfd, sleep,
-    socket, stat, system, time, timerfd, xattr,
+    Handler, adjtimex, events, fd, futex, ids, inotify, ioprio, itimer, membarrier, memfd, memory, message,
+    mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw, sched, signal,
+    signalfd, sleep, socket, stat, system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -352,7 +352,7 @@ pub static TABLE: &[Syscall] = &[
     partial(319, "memfd_create", &[Path, Hex], memfd::memfd_create, "no huge pages"),
     partial(321, "bpf", &[Int, Ptr, Uint], system::not_permitted, "refused"),
     full(322, "execveat", &[DirFd, Path, Argv, Ptr, Hex], process::execveat),
-    partial(324, "membarrier", &[Int, Hex], memory::membarrier, "query only"),
+    partial(324, "membarrier", &[Int, Hex], membarrier::membarrier, "no restartable sequences"),
     partial(325, "mlock2", &[Ptr, Size, Hex], memory::mlock2, "counted and populated, not pinned"),
     full(326, "copy_file_range", &[Fd, Ptr, Fd, Ptr, Size, Hex], rw::copy_file_range),
     full(327, "preadv2", &[Fd, Ptr, Uint, Int, Int, Hex], rw::preadv2),
