@@ -81,6 +81,17 @@ pub struct RobustListHead {
     pub list_op_pending: u64,
 }
 
+/// `struct futex_waitv`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[expect(missing_docs, reason = "named as in futex_waitv(2)")]
+pub struct FutexWaitv {
+    pub val: u64,
+    pub uaddr: u64,
+    pub flags: u32,
+    pub reserved: u32,
+}
+
 /// The highest capability of the kernel we claim to be (CAP_CHECKPOINT_RESTORE).
 pub const CAP_LAST_CAP: u32 = 40;
 /// Every capability.

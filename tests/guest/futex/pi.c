@@ -141,3 +141,121 @@ CASE(robust_owner_dies)
     RET(pthread_mutex_consistent(&pi));
     RET(pthread_mutex_unlock(&pi));
 }
+
+static void *dies_soon(void *arg)
+{
+    (void)arg;
+    futex(FUTEX_LOCK_PI_PRIVATE, NULL);
+    msleep(60);
+    return NULL;
+}
+
+static void *waits_for_it(void *arg)
+{
+    (void)arg;
+    long r = futex(FUTEX_LOCK_PI_PRIVATE, NULL);
+    return (void *)(r == 0 && (word & FUTEX_TID_MASK) == (uint32_t)gettid_raw() ? 1l : -(long)errno);
+}
+
+CASE(owner_without_a_list_dies_while_others_wait)
+{
+    void *r;
+    pthread_t t = thread(dies_soon, NULL);
+    msleep(20);
+    pthread_t w = thread(waits_for_it, NULL);
+    pthread_join(t, NULL);
+    pthread_join(w, &r);
+    SHOW((long)r);
+    say("died %d", (word & FUTEX_OWNER_DIED) != 0);
+}
+
+static void *locks_robustly(void *arg)
+{
+    int r = pthread_mutex_lock(&pi);
+    if (r == EOWNERDEAD)
+        pthread_mutex_consistent(&pi);
+    pthread_mutex_unlock(&pi);
+    (void)arg;
+    return (void *)(long)r;
+}
+
+static void *dies_locked(void *arg)
+{
+    pthread_mutex_lock(&pi);
+    msleep(60);
+    return arg;
+}
+
+CASE(robust_owner_dies_while_others_wait)
+{
+    pthread_mutexattr_t a;
+    pthread_mutexattr_init(&a);
+    pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT);
+    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&pi, &a);
+    pthread_t t = thread(dies_locked, NULL), w[3];
+    msleep(20);
+    for (int i = 0; i < 3; i++)
+        w[i] = thread(locks_robustly, NULL);
+    pthread_join(t, NULL);
+    int dead = 0, fine = 0;
+    for (int i = 0; i < 3; i++) {
+        void *r;
+        pthread_join(w[i], &r);
+        dead += r == (void *)EOWNERDEAD;
+        fine += r == NULL;
+    }
+    say("dead %d fine %d", dead, fine);
+}
+
+CASE(process_killed_while_another_waits)
+{
+    uint32_t *w = (uint32_t *)SHARED_INTS(1);
+    pid_t a, b;
+    CHILD(a)
+    {
+        syscall(SYS_futex, w, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
+        pause();
+    }
+    settle();
+    CHILD(b)
+    {
+        TRY(syscall(SYS_futex, w, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
+        say("mine %d", (*w & FUTEX_TID_MASK) == (uint32_t)gettid_raw());
+    }
+    settle();
+    kill(a, SIGKILL);
+    reap(a);
+    reap(b);
+}
+
+static uint32_t condition;
+
+static void *waits_for_condition(void *arg)
+{
+    (void)arg;
+    long r = syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, NULL, &word, 0);
+    int mine = (word & FUTEX_TID_MASK) == (uint32_t)gettid_raw();
+    futex(FUTEX_UNLOCK_PI_PRIVATE, NULL);
+    return (void *)(r == 0 && mine ? 1l : -(long)errno);
+}
+
+CASE(moved_to_a_mutex)
+{
+    pthread_t t[3];
+    futex(FUTEX_LOCK_PI_PRIVATE, NULL);
+    for (int i = 0; i < 3; i++)
+        t[i] = thread(waits_for_condition, NULL);
+    settle();
+    TRY(syscall(SYS_futex, &condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, 10l, &word, 5));
+    TRY(syscall(SYS_futex, &condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 2, 10l, &word, 0));
+    TRY(syscall(SYS_futex, &condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, 10l, &condition, 0));
+    TRY(syscall(SYS_futex, &condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, 10l, &word, 0));
+    TRY(futex(FUTEX_UNLOCK_PI_PRIVATE, NULL));
+    for (int i = 0; i < 3; i++) {
+        void *r;
+        pthread_join(t[i], &r);
+        SHOW((long)r);
+    }
+    tell_word("afterwards");
+}

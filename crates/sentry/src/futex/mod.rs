@@ -1,5 +1,9 @@
 //! Waiting on guest words (futex(2)).
 
+mod pi;
+mod robust;
+mod several;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -9,18 +13,23 @@ use std::time::Instant;
 use parking_lot::{Mutex, MutexGuard};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::sched::RobustListHead;
 use stockade_platform::AtomicOp;
 
-use crate::mm::{MemoryManager, ObjectId, UserMemory};
+use crate::mm::{MemoryManager, ObjectId};
 use crate::task::Task;
 use crate::wait::{Waiter, block_on};
+
+pub use pi::{Held, PiWait};
+pub use robust::exit_robust_list;
+pub use several::Wanted;
 
 /// What a word is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// In one address space.
+    /// In one address space, by FUTEX_PRIVATE_FLAG.
     Private(u64, u64),
+    /// In one address space, although it was not said: those who say it do not meet those who do not.
+    Unshared(u64, u64),
     /// In an object that several may have mapped.
     Shared(ObjectId, u64),
 }
@@ -30,9 +39,23 @@ struct Entry {
     bitset: u32,
     woken: AtomicBool,
     key: Mutex<Key>,
+    /// The mutex that it wants when it is woken (FUTEX_WAIT_REQUEUE_PI).
+    then: Option<Key>,
 }
 
-type Bucket = HashMap<Key, Vec<Arc<Entry>>>;
+impl Entry {
+    fn new(task: &Task, key: Key, bitset: u32, then: Option<Key>) -> Arc<Self> {
+        let waiter = Arc::clone(&task.waiter);
+        Arc::new(Self { waiter, bitset, woken: AtomicBool::new(false), key: Mutex::new(key), then })
+    }
+}
+
+/// Those of some keys who wait: for a wake, and for a mutex that is handed over.
+#[derive(Default)]
+struct Bucket {
+    waiting: HashMap<Key, Vec<Arc<Entry>>>,
+    mutexes: HashMap<Key, pi::Queue>,
+}
 
 const BUCKETS: usize = 64;
 
@@ -59,10 +82,13 @@ pub fn key_of(mm: &MemoryManager, addr: u64, private: bool) -> Result<Key, Errno
     if addr >= mm.layout().usable.end {
         return Err(Errno::EFAULT);
     }
-    if !private && let Some((object, offset)) = mm.shared_object(addr) {
-        return Ok(Key::Shared(object.object_id(), offset));
+    if private {
+        return Ok(Key::Private(mm.id(), addr));
     }
-    Ok(Key::Private(mm.id(), addr))
+    Ok(match mm.shared_object(addr)? {
+        Some((object, offset)) => Key::Shared(object.object_id(), offset),
+        None => Key::Unshared(mm.id(), addr),
+    })
 }
 
 impl FutexTable {
@@ -93,21 +119,21 @@ impl FutexTable {
             return Err(Errno::EINVAL);
         }
         let key = key_of(mm, addr, private)?;
-        let entry = Arc::new(Entry {
-            waiter: Arc::clone(&task.waiter),
-            bitset,
-            woken: AtomicBool::new(false),
-            key: Mutex::new(key),
-        });
+        let entry = Entry::new(task, key, bitset, None);
+        self.wait_as(task, mm, addr, value, &entry, deadline)
+    }
+
+    fn wait_as(
+        &self,
+        task: &Task,
+        mm: &MemoryManager,
+        addr: u64,
+        value: u32,
+        entry: &Arc<Entry>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Errno> {
         task.waiter.bind_current();
-        {
-            // Under the lock, so that a waker that changed the word afterwards finds the entry.
-            let mut bucket = self.bucket(&key);
-            if mm.space().load_u32(addr)? != value {
-                return Err(Errno::EAGAIN);
-            }
-            bucket.entry(key).or_default().push(Arc::clone(&entry));
-        }
+        self.enter(mm, addr, value, entry)?;
         let result = block_on(
             &task.waiter,
             deadline,
@@ -117,9 +143,21 @@ impl FutexTable {
         match result {
             Ok(()) => Ok(()),
             // Woken at the last moment counts as woken: the waker has counted it.
-            Err(_) if !self.remove(&entry) => Ok(()),
+            Err(_) if !self.remove(entry) => Ok(()),
             Err(e) => Err(e),
         }
+    }
+
+    /// Waits from now on, if the word has the value.
+    fn enter(&self, mm: &MemoryManager, addr: u64, value: u32, entry: &Arc<Entry>) -> Result<(), Errno> {
+        // Under the lock, so that a waker that changed the word afterwards finds the entry.
+        let key = *entry.key.lock();
+        let mut bucket = self.bucket(&key);
+        if mm.space().load_u32(addr)? != value {
+            return Err(Errno::EAGAIN);
+        }
+        bucket.waiting.entry(key).or_default().push(Arc::clone(entry));
+        Ok(())
     }
 
     /// Takes an entry out; false if a waker did.
@@ -133,10 +171,10 @@ impl FutexTable {
             if entry.woken.load(Ordering::Acquire) {
                 return false;
             }
-            if let Some(list) = bucket.get_mut(&key) {
+            if let Some(list) = bucket.waiting.get_mut(&key) {
                 list.retain(|e| !Arc::ptr_eq(e, entry));
                 if list.is_empty() {
-                    bucket.remove(&key);
+                    bucket.waiting.remove(&key);
                 }
             }
             return true;
@@ -159,7 +197,12 @@ impl FutexTable {
             return Err(Errno::EINVAL);
         }
         let key = key_of(mm, addr, private)?;
-        Ok(wake_in(&mut self.bucket(&key), &key, count, bitset))
+        let mut bucket = self.bucket(&key);
+        // Those who wait for a mutex are not woken, they get it.
+        if bucket.mutexes.contains_key(&key) {
+            return Err(Errno::EINVAL);
+        }
+        Ok(wake_in(&mut bucket, &key, count, bitset))
     }
 
     /// FUTEX_REQUEUE, FUTEX_CMP_REQUEUE: wakes some, and has others wait elsewhere; returns how many of either.
@@ -187,15 +230,15 @@ impl FutexTable {
         }
         let woken = wake_in(&mut from, &from_key, wake, u32::MAX);
         if from_key == to_key {
-            let left = from.get(&from_key).map_or(0, Vec::len) as u64;
+            let left = from.waiting.get(&from_key).map_or(0, Vec::len) as u64;
             return Ok(woken + left.min(u64::from(requeue)));
         }
         let mut moved = Vec::new();
-        if let Some(list) = from.get_mut(&from_key) {
+        if let Some(list) = from.waiting.get_mut(&from_key) {
             let n = list.len().min(requeue as usize);
             moved.extend(list.drain(..n));
             if list.is_empty() {
-                from.remove(&from_key);
+                from.waiting.remove(&from_key);
             }
         }
         for entry in &moved {
@@ -203,7 +246,7 @@ impl FutexTable {
         }
         let count = moved.len() as u64;
         if count > 0 {
-            into.as_mut().unwrap_or(&mut from).entry(to_key).or_default().extend(moved);
+            into.as_mut().unwrap_or(&mut from).waiting.entry(to_key).or_default().extend(moved);
         }
         Ok(woken + count)
     }
@@ -273,7 +316,7 @@ impl FutexTable {
 }
 
 fn wake_in(bucket: &mut Bucket, key: &Key, count: u32, bitset: u32) -> u64 {
-    let Some(list) = bucket.get_mut(key) else { return 0 };
+    let Some(list) = bucket.waiting.get_mut(key) else { return 0 };
     let mut woken = 0;
     list.retain(|entry| {
         if woken >= u64::from(count) || entry.bitset & bitset == 0 {
@@ -285,64 +328,7 @@ fn wake_in(bucket: &mut Bucket, key: &Key, count: u32, bitset: u32) -> u64 {
         false
     });
     if list.is_empty() {
-        bucket.remove(key);
+        bucket.waiting.remove(key);
     }
     woken
-}
-
-/// Bytes that a robust list may lead through at most (`ROBUST_LIST_LIMIT`).
-const ROBUST_LIST_LIMIT: usize = 2048;
-
-/// Marks and wakes the mutexes that a thread held at its end (get_robust_list(2)). The list is the guest's own data.
-pub fn exit_robust_list(task: &Task, mm: &MemoryManager) {
-    let head_addr = task.robust_list.load(Ordering::Relaxed);
-    if head_addr == 0 {
-        return;
-    }
-    let Ok(head) = mm.copy_in::<RobustListHead>(head_addr) else { return };
-    let pending = head.list_op_pending & !1;
-    let mut at = head.list;
-    for _ in 0..ROBUST_LIST_LIMIT {
-        let entry = at & !1;
-        if entry == head_addr {
-            break;
-        }
-        let Ok(next) = mm.copy_in::<u64>(entry) else { return };
-        if entry != pending
-            && release_robust(task, mm, entry.wrapping_add_signed(head.futex_offset), false).is_err()
-        {
-            return;
-        }
-        at = next;
-    }
-    if pending != 0 {
-        // A fault here ends the walk, as everywhere.
-        let _ = release_robust(task, mm, pending.wrapping_add_signed(head.futex_offset), true);
-    }
-}
-
-fn release_robust(task: &Task, mm: &MemoryManager, addr: u64, pending: bool) -> Result<(), Errno> {
-    let mut value = mm.space().load_u32(addr)?;
-    loop {
-        let owner = value & c::FUTEX_TID_MASK;
-        if pending && value == 0 {
-            task.kernel.futexes.wake(mm, addr, 1, u32::MAX, false)?;
-            return Ok(());
-        }
-        if owner != task.local_tid() as u32 {
-            return Ok(());
-        }
-        let new = (value & c::FUTEX_WAITERS) | c::FUTEX_OWNER_DIED;
-        let seen = mm.space().atomic_u32(addr, AtomicOp::CompareExchange(value, new))?;
-        if seen == value {
-            break;
-        }
-        value = seen;
-    }
-    if value & c::FUTEX_WAITERS != 0 {
-        // The waiter may have used a private or a shared key.
-        task.kernel.futexes.wake(mm, addr, 1, u32::MAX, true)?;
-        task.kernel.futexes.wake(mm, addr, 1, u32::MAX, false)?;
-    }
-    Ok(())
 }

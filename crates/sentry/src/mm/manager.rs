@@ -116,6 +116,9 @@ pub(super) fn note_writable(range: &Range<u64>, vma: &Vma, appears: bool) {
     }
 }
 
+/// An object, and an offset in it.
+pub type Place = (Arc<dyn Mappable>, u64);
+
 /// The memory of a guest process, shared by all tasks with CLONE_VM.
 pub struct MemoryManager {
     id: u64,
@@ -594,12 +597,22 @@ impl MemoryManager {
         outcome
     }
 
-    /// The file and offset behind an address, if its area is shared; for futex keys.
-    #[must_use]
-    pub fn shared_object(&self, addr: u64) -> Option<(Arc<dyn Mappable>, u64)> {
+    /// The file and offset behind an address, for keys of futexes that several address spaces may have; none if the word
+    /// is this one's alone.
+    ///
+    /// # Errors
+    /// EFAULT where nothing is mapped, or what is there can be no futex: anonymous memory without write access.
+    pub fn shared_object(&self, addr: u64) -> Result<Option<Place>, Errno> {
         let state = self.state.lock();
-        let (range, vma) = state.vmas.find(addr)?;
-        let file = vma.file.as_ref().filter(|_| vma.flags.contains(VmFlags::SHARED))?;
-        Some((Arc::clone(&file.object), file.offset + (addr - range.start)))
+        let (range, vma) = state.vmas.find(addr).ok_or(Errno::EFAULT)?;
+        if !vma.prot.intersects(Prot::READ | Prot::WRITE) {
+            return Err(Errno::EFAULT);
+        }
+        let own = !vma.flags.contains(VmFlags::SHARED) && vma.prot.contains(Prot::WRITE);
+        match &vma.file {
+            Some(file) if !own => Ok(Some((Arc::clone(&file.object), file.offset + (addr - range.start)))),
+            None if !own => Err(Errno::EFAULT),
+            _ => Ok(None),
+        }
     }
 }

@@ -268,7 +268,7 @@ pub static TABLE: &[Syscall] = &[
     full(199, "fremovexattr", &[Fd, Path], xattr::fremovexattr),
     full(200, "tkill", &[Int, Signal], signal::tkill),
     full(201, "time", &[Ptr], time::time),
-    partial(202, "futex", &[Ptr, Hex, Int, Ptr, Ptr, Int], futex::futex, "no priority inheritance"),
+    partial(202, "futex", &[Ptr, Hex, Int, Ptr, Ptr, Int], futex::futex, "mutexes are handed over, priorities are not"),
     full(203, "sched_setaffinity", &[Int, Uint, Ptr], sched::sched_setaffinity),
     full(204, "sched_getaffinity", &[Int, Uint, Ptr], sched::sched_getaffinity),
     full(213, "epoll_create", &[Int], events::epoll_create),
@@ -366,7 +366,11 @@ pub static TABLE: &[Syscall] = &[
     full(437, "openat2", &[DirFd, Path, Ptr, Size], open::openat2),
     full(439, "faccessat2", &[DirFd, Path, Hex, Hex], stat::faccessat2),
     full(441, "epoll_pwait2", &[Fd, Ptr, Int, Ptr, Ptr, Size], events::epoll_pwait2),
+    full(449, "futex_waitv", &[Ptr, Uint, Hex, Ptr, Int], futex::futex_waitv),
     full(452, "fchmodat2", &[DirFd, Path, Mode, Hex], names::fchmodat2),
+    full(454, "futex_wake", &[Ptr, Hex, Int, Hex], futex::futex_wake),
+    full(455, "futex_wait", &[Ptr, Uint, Hex, Hex, Ptr, Int], futex::futex_wait),
+    full(456, "futex_requeue", &[Ptr, Hex, Int, Int], futex::futex_requeue),
 ];
 
 /// Numbers below this can be in the table.

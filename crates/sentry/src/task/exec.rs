@@ -270,6 +270,7 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
         own.altstack = StackT { flags: own.altstack.flags, ..StackT::default() };
     }
     crate::futex::exit_robust_list(task, &ctx.mm);
+    task.kernel.futexes.exit_pi(task);
     task.robust_list.store(0, Ordering::Relaxed);
     let clear = task.clear_child_tid.swap(0, Ordering::AcqRel);
     if clear != 0 {

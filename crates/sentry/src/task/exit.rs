@@ -59,6 +59,7 @@ impl Task {
             self.tg.last_name.lock().clone_from(&self.name.read());
         }
         self.retarget_signals(SigSet::FULL);
+        self.kernel.futexes.exit_pi(self);
         let mm = self.set_mm(None);
         if let Some(mm) = &mm
             && self.is_last()

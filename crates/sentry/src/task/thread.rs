@@ -123,6 +123,8 @@ pub struct Task {
     pub clear_child_tid: AtomicU64,
     /// set_robust_list(2)
     pub robust_list: AtomicU64,
+    /// Mutexes of the kernel's that others want (FUTEX_LOCK_PI).
+    pub pi_held: crate::futex::Held,
     /// PR_SET_PDEATHSIG
     pub pdeathsig: AtomicI32,
     /// Whether it became a user that has too many processes already: then execve(2) fails (getrlimit(2), RLIMIT_NPROC).
@@ -238,6 +240,7 @@ impl Task {
             kicker: RwLock::new(None),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
+            pi_held: crate::futex::Held::default(),
             pdeathsig: AtomicI32::new(0),
             exceeded_nproc: AtomicBool::new(false),
             exiting: AtomicBool::new(false),
