@@ -207,6 +207,9 @@ pub trait Kicker: Send + Sync {
     /// Restricts the thread to some CPUs; what the host does not grant is left as it was.
     fn set_cpus(&self, cpus: &CpuSet);
 
+    /// CPU time that the thread has used until now, in sum; none once it has ended. Quicker than `usage`.
+    fn cpu_time(&self) -> Option<Duration>;
+
     /// What the thread has used until now; none once it has ended.
     fn usage(&self) -> Option<Usage>;
 }

@@ -1,4 +1,5 @@
 #include "case.h"
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 
 static sigset_t two(int a, int b)
@@ -98,4 +99,72 @@ CASE(reader_is_who_counts)
         TRY(read(fd, &i, sizeof i));
     }
     reap(pid);
+}
+
+CASE(epoll)
+{
+    sigset_t s = two(SIGUSR1, SIGUSR2);
+    int fd = signalfd(-1, &s, SFD_NONBLOCK), ep = epoll_create1(0);
+    struct epoll_event e = {EPOLLIN, {.u64 = 7}}, out;
+    TRY(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+    TRY(epoll_wait(ep, &out, 1, 0));
+    pid_t pid = signal_later(getpid(), SIGUSR2, 50);
+    TRY(epoll_wait(ep, &out, 1, 5000));
+    reap(pid);
+    struct signalfd_siginfo i;
+    TRY(read(fd, &i, sizeof i));
+    TRY(epoll_wait(ep, &out, 1, 0));
+}
+
+CASE(timer)
+{
+    sigset_t s = two(SIGUSR1, SIGALRM);
+    int fd = signalfd(-1, &s, 0);
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1, .sigev_value.sival_int = 42};
+    timer_t t;
+    NEED(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
+    struct itimerspec v = {{0, 10000000}, {0, 10000000}};
+    timer_settime(t, 0, &v, NULL);
+    for (int k = 0; k < 2; k++) {
+        msleep(55);
+        struct signalfd_siginfo i;
+        TRY(read(fd, &i, sizeof i));
+        say("%s code %d int %d overrun %d", signame((int)i.ssi_signo), i.ssi_code, i.ssi_int, i.ssi_overrun >= 3);
+    }
+    timer_delete(t);
+    setitimer(ITIMER_REAL, &(struct itimerval){{0, 0}, {0, 10000}}, NULL);
+    struct signalfd_siginfo i;
+    TRY(read(fd, &i, sizeof i));
+    say("%s code %d", signame((int)i.ssi_signo), i.ssi_code);
+}
+
+static void *reads_own(void *arg)
+{
+    struct signalfd_siginfo i;
+    int fd = *(int *)arg;
+    TRY(read(fd, &i, sizeof i));
+    syscall(SYS_tgkill, getpid(), gettid_raw(), SIGUSR1);
+    TRY(read(fd, &i, sizeof i));
+    return NULL;
+}
+
+CASE(threads_read_their_own)
+{
+    sigset_t s = two(SIGUSR1, SIGUSR2);
+    int fd = signalfd(-1, &s, SFD_NONBLOCK);
+    syscall(SYS_tgkill, getpid(), gettid_raw(), SIGUSR1);
+    pthread_join(thread(reads_own, &fd), NULL);
+    struct signalfd_siginfo i;
+    TRY(read(fd, &i, sizeof i));
+    TRY(read(fd, &i, sizeof i));
+}
+
+CASE(info_of_descriptors)
+{
+    sigset_t s = two(SIGUSR1, SIGUSR2);
+    int fd = signalfd(-1, &s, 0);
+    char path[64], text[512];
+    sprintf(path, "/proc/self/fdinfo/%d", fd);
+    NEED(slurp(path, text, sizeof text) > 0);
+    SHOW(strstr(text, "sigmask:\t0000000000000a00") != NULL);
 }

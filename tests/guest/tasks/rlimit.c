@@ -133,6 +133,37 @@ CASE(cpu)
     tell_wait("hard", pid);
 }
 
+static void *spins(void *arg)
+{
+    for (;;)
+        ;
+    return arg;
+}
+
+CASE(cpu_of_children_and_threads)
+{
+    pid_t pid;
+    CHILD(pid)
+    {
+        handle(SIGXCPU, SA_RESTART);
+        set(RLIMIT_CPU, 1, 3);
+        pid_t inner;
+        CHILD(inner)
+        {
+            thread(spins, NULL);
+            while (got[SIGXCPU] < 2)
+                ;
+            struct rlimit r;
+            getrlimit(RLIMIT_CPU, &r);
+            say("then %d of %d", (int)r.rlim_cur, (int)r.rlim_max);
+            for (;;)
+                ;
+        }
+        tell_wait("inner", inner);
+    }
+    tell_wait("outer", pid);
+}
+
 CASE(nproc_binds_users)
 {
     pid_t pid;

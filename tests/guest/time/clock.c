@@ -142,3 +142,56 @@ CASE(in_threads_and_children)
     }
     reap(pid);
 }
+
+static void tell_clock(const char *what, clockid_t clock)
+{
+    struct timespec t = {0};
+    long r = syscall(SYS_clock_gettime, clock, &t);
+    say("%s: gettime %s", what, r ? errname(errno) : "0");
+    r = syscall(SYS_clock_getres, clock, &t);
+    say("%s: getres %s %ld", what, r ? errname(errno) : "0", r ? 0 : t.tv_nsec);
+    t = (struct timespec){0, 1};
+    r = syscall(SYS_clock_settime, clock, &t);
+    say("%s: settime %s", what, r ? errname(errno) : "0");
+    int id;
+    r = syscall(SYS_timer_create, clock, NULL, &id);
+    say("%s: timer_create %s", what, r ? errname(errno) : "0");
+    t.tv_nsec = -1;
+    r = syscall(SYS_clock_nanosleep, clock, TIMER_ABSTIME, &t, NULL);
+    say("%s: nanosleep %s", what, r ? errname(errno) : "0");
+}
+
+CASE(clocks_by_number)
+{
+    become(1000, 1000);
+    int self = getpid();
+    for (int which = 0; which < 8; which++) {
+        char name[32];
+        sprintf(name, "own %d", which);
+        tell_clock(name, (int)(~0u << 3 | (unsigned)which));
+        sprintf(name, "by number %d", which);
+        tell_clock(name, (int)(~(unsigned)self << 3 | (unsigned)which));
+        sprintf(name, "nobody %d", which);
+        tell_clock(name, (int)(~0x3ffffffu << 3 | (unsigned)which));
+        sprintf(name, "parent %d", which);
+        if (which != 0 && which != 1 && which != 2)
+            tell_clock(name, (int)(~(unsigned)getppid() << 3 | (unsigned)which));
+    }
+    tell_clock("TAI", CLOCK_TAI);
+    tell_clock("RAW", CLOCK_MONOTONIC_RAW);
+    tell_clock("99", 99);
+    tell_clock("10", 10);
+}
+
+CASE(reading_the_state_of_the_clock)
+{
+    struct timex x = {.modes = 0};
+    SHOW(adjtimex(&x) >= 0);
+    SHOW(x.tick);
+    TRY(adjtimex((void *)8));
+    TRY(clock_adjtime(CLOCK_MONOTONIC, &x));
+    TRY(clock_adjtime(99, &x));
+    x.modes = ADJ_OFFSET;
+    become(1000, 1000);
+    TRY(clock_adjtime(CLOCK_REALTIME, &x));
+}

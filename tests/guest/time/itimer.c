@@ -1,4 +1,5 @@
 #include "case.h"
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 
 static struct itimerval ms(long first, long every)
@@ -174,4 +175,118 @@ CASE(timerfd_arguments)
     TRY(timerfd_create(CLOCK_MONOTONIC, 77));
     TRY(write(fd, "12345678", 8));
     TRY(lseek(fd, 0, SEEK_SET));
+}
+
+CASE(prof_periodic)
+{
+    handle(SIGPROF, 0);
+    struct itimerval v = ms(20, 20);
+    setitimer(ITIMER_PROF, &v, NULL);
+    clock_t end = clock() + 210000;
+    while (clock() < end)
+        ;
+    v = ms(0, 0);
+    struct itimerval old;
+    TRY(setitimer(ITIMER_PROF, &v, &old));
+    SHOW(got[SIGPROF] >= 5 && got[SIGPROF] <= 11);
+    SHOW(old.it_interval.tv_usec);
+    SHOW(last_info.si_code == SI_KERNEL);
+}
+
+CASE(survives_ignored_signals)
+{
+    signal(SIGALRM, SIG_IGN);
+    struct itimerval v = ms(10, 10);
+    setitimer(ITIMER_REAL, &v, NULL);
+    settle();
+    handle(SIGALRM, 0);
+    raise(SIGALRM);
+    msleep(50);
+    SHOW(got[SIGALRM]);
+    kill(getpid(), SIGALRM);
+    for (int i = 0; i < 50 && got[SIGALRM] < 4; i++)
+        msleep(10);
+    SHOW(got[SIGALRM] >= 4);
+}
+
+CASE(cpu_time_survives_exec)
+{
+    pid_t pid;
+    CHILD(pid)
+    {
+        clock_t end = clock() + 60000;
+        while (clock() < end)
+            ;
+        execl("/bin/true", "true", NULL);
+    }
+    struct rusage ru;
+    int status;
+    NEED(wait4(pid, &status, 0, &ru) == pid);
+    tell_took("used", (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000,
+              58, 300);
+    SHOW(ru.ru_minflt > 0);
+}
+
+CASE(timerfd_and_epoll)
+{
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK), ep = epoll_create1(0);
+    struct epoll_event e = {EPOLLIN | EPOLLET, {.u64 = 7}}, out;
+    TRY(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+    TRY(epoll_wait(ep, &out, 1, 0));
+    struct itimerspec s = spec(20, 20);
+    timerfd_settime(fd, 0, &s, NULL);
+    TRY(epoll_wait(ep, &out, 1, 2000));
+    /* Unread it rests, and is not told of again. */
+    TRY(epoll_wait(ep, &out, 1, 100));
+    uint64_t n = 0;
+    TRY(read(fd, &n, 8));
+    SHOW(n >= 4);
+    TRY(epoll_wait(ep, &out, 1, 2000));
+    TRY(read(fd, &n, 8));
+    SHOW(n);
+}
+
+CASE(timerfd_is_shared_with_children)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+    struct itimerspec s = spec(50, 0);
+    timerfd_settime(fd, 0, &s, NULL);
+    pid_t pid;
+    uint64_t n = 0;
+    CHILD(pid)
+    {
+        TRY(read(fd, &n, 8));
+        SHOW(n);
+    }
+    reap(pid);
+    TRY(timerfd_gettime(fd, &s));
+    SHOW(s.it_value.tv_sec + s.it_value.tv_nsec);
+}
+
+CASE(timerfd_cancelled_by_setting)
+{
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+    struct itimerspec s = {0};
+    clock_gettime(CLOCK_REALTIME, &s.it_value);
+    s.it_value.tv_sec += 100;
+    uint64_t n;
+    TRY(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &s, NULL));
+    TRY(read(fd, &n, 8));
+    TRY(timerfd_settime(fd, TFD_TIMER_CANCEL_ON_SET, &s, NULL));
+    TRY(timerfd_settime(fd, 4, &s, NULL));
+}
+
+CASE(timerfd_info)
+{
+    int fd = timerfd_create(CLOCK_BOOTTIME, 0);
+    struct itimerspec s = {{5, 0}, {1, 0}};
+    timerfd_settime(fd, TFD_TIMER_ABSTIME, &s, NULL);
+    settle();
+    char path[64], text[512];
+    sprintf(path, "/proc/self/fdinfo/%d", fd);
+    NEED(slurp(path, text, sizeof text) > 0);
+    char *from = strstr(text, "clockid"), *to = strstr(text, "it_value");
+    NEED(from && to);
+    say("%.*s", (int)(to - from), from);
+    SHOW(strstr(text, "it_interval: (5, 0)") != NULL);
 }

@@ -121,3 +121,40 @@ CASE(long_sleep_is_killed)
     kill(pid, SIGTERM);
     tell_wait("child", pid);
 }
+
+CASE(interrupted_sleep_on_cpu_time)
+{
+    handle(SIGUSR1, 0);
+    pid_t pid = signal_later(getpid(), SIGUSR1, 60);
+    struct timespec d = {100, 0}, left = {0};
+    RET(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &d, &left));
+    tell_took("left", left.tv_sec, 98, 100);
+    reap(pid);
+}
+
+CASE(sleep_on_a_child)
+{
+    pid_t pid;
+    CHILD(pid) for (;;)
+        ;
+    clockid_t clock;
+    RET(clock_getcpuclockid(pid, &clock));
+    struct timespec d = {0, 60000000}, now;
+    RET(clock_nanosleep(clock, TIMER_ABSTIME, &d, NULL));
+    clock_gettime(clock, &now);
+    SHOW(now.tv_sec > 0 || now.tv_nsec >= 60000000);
+    kill(pid, SIGKILL);
+    reap(pid);
+    TRY(syscall(SYS_clock_nanosleep, clock, 0, &d, NULL));
+}
+
+CASE(interrupted_absolute_sleep)
+{
+    handle(SIGUSR1, SA_RESTART);
+    pid_t pid = signal_later(getpid(), SIGUSR1, 50);
+    struct timespec t = after(CLOCK_REALTIME, 5000);
+    long start = now_ms();
+    RET(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL));
+    tell_took("slept", now_ms() - start, 40, 3000);
+    reap(pid);
+}

@@ -247,3 +247,182 @@ CASE(settime_gives_the_old_value)
     TRY(timer_gettime(t, &s));
     say("%d %d", (int)s.it_value.tv_sec, (int)s.it_interval.tv_sec);
 }
+
+static int wait_now(int sig, siginfo_t *info)
+{
+    sigset_t s;
+    struct timespec zero = {0};
+    sigemptyset(&s);
+    sigaddset(&s, sig);
+    return sigtimedwait(&s, info, &zero);
+}
+
+CASE(setting_and_deleting_make_signals_void)
+{
+    siginfo_t info;
+    block(SIGUSR1);
+    timer_t t = make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1);
+    arm(t, 1, 0);
+    settle();
+    arm(t, 0, 0);
+    TRY(wait_now(SIGUSR1, &info));
+    arm(t, 1, 0);
+    settle();
+    arm(t, 100000, 0);
+    TRY(wait_now(SIGUSR1, &info));
+    arm(t, 1, 0);
+    settle();
+    timer_delete(t);
+    TRY(wait_now(SIGUSR1, &info));
+}
+
+CASE(each_timer_has_a_signal_of_its_own)
+{
+    siginfo_t info;
+    block(SIGUSR1);
+    timer_t a = make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1), b = make(CLOCK_BOOTTIME, SIGEV_SIGNAL, SIGUSR1);
+    arm(a, 1, 0);
+    arm(b, 10, 0);
+    settle();
+    raise(SIGUSR1);
+    for (int i = 0; i < 4; i++) {
+        int sig = wait_now(SIGUSR1, &info);
+        say("%s code %d", sig > 0 ? signame(sig) : "none", sig > 0 ? info.si_code : 0);
+    }
+}
+
+CASE(ignored_and_no_longer)
+{
+    signal(SIGUSR1, SIG_IGN);
+    timer_t t = make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1);
+    arm(t, 10, 10);
+    msleep(100);
+    handle(SIGUSR1, 0);
+    for (int i = 0; i < 2000 && !got[SIGUSR1]; i++)
+        msleep(1);
+    SHOW(got[SIGUSR1] > 0);
+    SHOW(last_info.si_overrun >= 0);
+    arm(t, 0, 0);
+    int n = got[SIGUSR1];
+    settle();
+    SHOW(got[SIGUSR1] - n);
+}
+
+CASE(overrun_of_the_last_signal)
+{
+    siginfo_t info;
+    block(SIGUSR1);
+    timer_t t = make(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGUSR1);
+    TRY(timer_getoverrun(t));
+    arm(t, 10, 10);
+    msleep(105);
+    SHOW(timer_getoverrun(t));
+    NEED(wait_now(SIGUSR1, &info) > 0);
+    SHOW(timer_getoverrun(t) == info.si_overrun);
+    SHOW(info.si_overrun >= 8 && info.si_overrun < 40);
+    struct itimerspec s;
+    timer_gettime(t, &s);
+    SHOW(s.it_value.tv_nsec > 0 && s.it_value.tv_nsec <= 10000000);
+}
+
+CASE(without_an_event)
+{
+    siginfo_t info;
+    block(SIGALRM);
+    int id = -1;
+    TRY(syscall(SYS_timer_create, CLOCK_TAI, NULL, &id));
+    struct itimerspec s = {{0, 0}, {0, 1}};
+    TRY(syscall(SYS_timer_settime, id, 0, &s, NULL));
+    settle();
+    TRY(wait_now(SIGALRM, &info));
+    SHOW(info.si_timerid == id && info.si_value.sival_int == id);
+}
+
+CASE(numbered_from_zero_in_each_process)
+{
+    int id = -1;
+    for (int i = 0; i < 3; i++) {
+        TRY(syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &id));
+        SHOW(id);
+        TRY(syscall(SYS_timer_delete, id));
+    }
+}
+
+CASE(as_many_as_pending_signals)
+{
+    become(4321, 4321);
+    struct rlimit r = {5, 5};
+    setrlimit(RLIMIT_SIGPENDING, &r);
+    int n = 0;
+    timer_t t;
+    while (n < 100 && timer_create(CLOCK_MONOTONIC, NULL, &t) == 0)
+        n++;
+    show_errno("full");
+    SHOW(n);
+    block(SIGRTMIN);
+    union sigval v = {0};
+    TRY(sigqueue(getpid(), SIGRTMIN, v));
+    TRY(timer_delete(t));
+    TRY(sigqueue(getpid(), SIGRTMIN, v));
+}
+
+static void *burns_with_timer(void *arg)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2};
+    e._sigev_un._tid = gettid_raw();
+    timer_t t;
+    TRY(timer_create(CLOCK_THREAD_CPUTIME_ID, &e, &t));
+    arm(t, 40, 0);
+    while (!handled_by)
+        ;
+    SHOW(handled_by == gettid_raw());
+    struct timespec c;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &c);
+    tell_took("fired", c.tv_sec * 1000 + c.tv_nsec / 1000000, 39, 250);
+    return arg;
+}
+
+CASE(cpu_time_of_a_thread)
+{
+    signal(SIGUSR2, notes_thread);
+    pthread_join(thread(burns_with_timer, NULL), NULL);
+}
+
+CASE(cpu_time_of_another_process)
+{
+    pid_t pid;
+    CHILD(pid)
+    {
+        msleep(100);
+        for (;;)
+            ;
+    }
+    clockid_t clock;
+    RET(clock_getcpuclockid(pid, &clock));
+    handle(SIGUSR1, 0);
+    timer_t t = make(clock, SIGEV_SIGNAL, SIGUSR1);
+    arm(t, 50, 0);
+    long start = now_ms();
+    for (int i = 0; i < 500 && !got[SIGUSR1]; i++)
+        msleep(10);
+    tell_took("fired", now_ms() - start, 145, 3000);
+    struct timespec c;
+    clock_gettime(clock, &c);
+    tell_took("its clock", c.tv_sec * 1000 + c.tv_nsec / 1000000, 50, 1000);
+    kill(pid, SIGKILL);
+    reap(pid);
+    struct itimerspec s = {{0, 0}, {1, 0}};
+    TRY(timer_settime(t, 0, &s, NULL));
+}
+
+CASE(cpu_time_periodic)
+{
+    handle(SIGUSR1, 0);
+    timer_t t = make(CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGUSR1);
+    arm(t, 20, 20);
+    struct timespec c;
+    do
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &c);
+    while (c.tv_sec * 1000 + c.tv_nsec / 1000000 < 210);
+    SHOW(got[SIGUSR1] >= 5 && got[SIGUSR1] <= 11);
+}

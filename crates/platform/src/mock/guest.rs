@@ -2,6 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
@@ -102,6 +103,10 @@ impl Kicker for Link {
     }
 
     fn set_cpus(&self, _cpus: &CpuSet) {}
+
+    fn cpu_time(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
 
     fn usage(&self) -> Option<Usage> {
         Some(Usage::default())

@@ -98,6 +98,13 @@ impl Kicker for Arc<KickState> {
         }
     }
 
+    fn cpu_time(&self) -> Option<Duration> {
+        if self.gone.load(Ordering::SeqCst) {
+            return None;
+        }
+        procfs::run_time(&self.stub.shared.proc, self.stub.pid, self.tid)
+    }
+
     fn usage(&self) -> Option<Usage> {
         if self.gone.load(Ordering::SeqCst) {
             return None;

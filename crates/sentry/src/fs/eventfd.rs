@@ -1,6 +1,8 @@
 //! Event counters (eventfd(2)).
 
+use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -16,6 +18,8 @@ pub const SEMAPHORE: u32 = 1;
 pub struct EventFd {
     count: Mutex<u64>,
     semaphore: bool,
+    /// For `/proc/PID/fdinfo`.
+    id: u32,
     queue: Arc<WaitQueue>,
 }
 
@@ -23,7 +27,13 @@ impl EventFd {
     /// A counter that begins with `count`.
     #[must_use]
     pub fn new(count: u64, semaphore: bool) -> Arc<Self> {
-        Arc::new(Self { count: Mutex::new(count), semaphore, queue: Arc::new(WaitQueue::new()) })
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Arc::new(Self {
+            count: Mutex::new(count),
+            semaphore,
+            id: NEXT.fetch_add(1, Ordering::Relaxed) & i32::MAX as u32,
+            queue: Arc::new(WaitQueue::new()),
+        })
     }
 }
 
@@ -72,6 +82,16 @@ impl FileOps for EventFd {
         ready.set(Readiness::READABLE, count > 0);
         ready.set(Readiness::WRITABLE, count < u64::MAX - 1);
         ready
+    }
+
+    fn info(&self, out: &mut String) {
+        let count = *self.count.lock();
+        let semaphore = u32::from(self.semaphore);
+        let _ = write!(
+            out,
+            "eventfd-count: {count:16x}\neventfd-id: {}\neventfd-semaphore: {semaphore}\n",
+            self.id
+        );
     }
 
     fn ignores_seeks(&self) -> bool {

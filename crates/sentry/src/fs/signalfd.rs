@@ -2,6 +2,7 @@
 //!
 //! What can be read are the signals of whoever reads; those who wait are told of every signal that is sent, and look.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -65,6 +66,10 @@ impl FileOps for SignalFd {
     fn poll(&self) -> Readiness {
         let pending = task::current().map_or(SigSet::EMPTY, |task| task.pending_signals());
         if (pending & self.set()).is_empty() { Readiness::empty() } else { Readiness::READABLE }
+    }
+
+    fn info(&self, out: &mut String) {
+        let _ = writeln!(out, "sigmask:\t{:016x}", self.set().0);
     }
 
     fn ignores_seeks(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Timers that are read from descriptors (timerfd_create(2)).
 
+use std::fmt::Write;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_abi::general as c;
 
 use crate::io::{Sink, Source};
 use crate::time::Setting;
@@ -24,6 +26,8 @@ struct State {
     rests: bool,
     /// TFD_TIMER_CANCEL_ON_SET: how often the clock had been set.
     cancel_on_set: Option<u64>,
+    /// What it was set with (timerfd_settime(2)).
+    flags: u32,
     /// The clock that the current setting runs on.
     base: Option<Base>,
 }
@@ -31,6 +35,8 @@ struct State {
 /// A timer.
 pub struct TimerFd {
     me: Weak<TimerFd>,
+    /// As timerfd_create(2) was told.
+    clock_id: u32,
     clock: Base,
     timers: Arc<TimerQueue>,
     slot: Slot,
@@ -41,9 +47,10 @@ pub struct TimerFd {
 impl TimerFd {
     /// A timer that is not armed.
     #[must_use]
-    pub fn new(clock: Base, timers: &Arc<TimerQueue>) -> Arc<Self> {
+    pub fn new(clock_id: u32, clock: Base, timers: &Arc<TimerQueue>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            clock_id,
             clock,
             timers: Arc::clone(timers),
             slot: Slot::default(),
@@ -102,23 +109,24 @@ impl TimerFd {
         self.left(&mut self.state.lock())
     }
 
-    /// Sets it, `absolute` to a time of its clock (timerfd_settime(2)); returns what it was.
+    /// Sets it, with flags TFD_TIMER_* (timerfd_settime(2)); returns what it was.
     ///
     /// # Errors
     /// EAGAIN if the host has no more threads; ECANCELED if the clock was set and it asked to be told.
-    pub fn set(&self, new: Setting, absolute: bool, cancel_on_set: bool) -> Result<Setting, Errno> {
+    pub fn set(&self, new: Setting, flags: u32) -> Result<Setting, Errno> {
+        let (absolute, cancel) = (flags & c::TFD_TIMER_ABSTIME != 0, flags & c::TFD_TIMER_CANCEL_ON_SET != 0);
         let mut state = self.state.lock();
         let old = self.left(&mut state)?;
         self.timers.cancel(&self.slot);
-        let cancelled = cancel_on_set && self.is_cancelled(&state);
+        let cancelled = cancel && self.is_cancelled(&state);
         let base = if absolute { self.clock } else { self.clock.for_relative() };
         *state = State {
             next: if absolute { new.value } else { after(base.now(), new.value) },
             armed: new.value != 0,
             interval: new.interval,
-            cancel_on_set: (cancel_on_set && absolute && base == Base::Realtime)
-                .then(|| self.timers.clock_sets()),
+            cancel_on_set: (cancel && absolute && base == Base::Realtime).then(|| self.timers.clock_sets()),
             base: Some(base),
+            flags,
             ..State::default()
         };
         if state.armed {
@@ -182,6 +190,22 @@ impl FileOps for TimerFd {
         if state.ticks > 0 || self.is_cancelled(&state) { Readiness::READABLE } else { Readiness::empty() }
     }
 
+    fn info(&self, out: &mut String) {
+        let mut state = self.state.lock();
+        self.look(&mut state);
+        let left = if state.armed { state.next.saturating_sub(self.now(&state)) } else { 0 };
+        let time = |ns: u64| format!("({}, {})", ns / 1_000_000_000, ns % 1_000_000_000);
+        let _ = write!(
+            out,
+            "clockid: {}\nticks: {}\nsettime flags: 0{:o}\nit_value: {}\nit_interval: {}\n",
+            self.clock_id,
+            state.ticks,
+            state.flags,
+            time(left),
+            time(state.interval),
+        );
+    }
+
     fn ignores_seeks(&self) -> bool {
         true
     }
@@ -197,8 +221,6 @@ impl FileOps for TimerFd {
 
 #[cfg(test)]
 mod tests {
-    use stockade_abi::general as c;
-
     use super::*;
     use crate::io::BufSink;
     use crate::vfs::anon;
@@ -212,18 +234,18 @@ mod tests {
     #[test]
     fn counts_expirations_and_goes_on_when_read() {
         let timers = TimerQueue::new().unwrap();
-        let timer = TimerFd::new(Base::Monotonic, &timers);
+        let timer = TimerFd::new(c::CLOCK_MONOTONIC, Base::Monotonic, &timers);
         let file = anon::file("[timerfd]", timer.clone(), c::O_RDWR);
         assert_eq!(read(&file), Err(Errno::EAGAIN));
         let ms = 1_000_000;
-        timer.set(Setting { value: ms, interval: ms }, false, false).unwrap();
+        timer.set(Setting { value: ms, interval: ms }, 0).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
         assert_eq!(file.ops().poll(), Readiness::READABLE);
         // Periodic and unread, it rests.
         assert!(timers.is_empty());
         assert!(read(&file).unwrap() >= 19);
         assert!(!timers.is_empty());
-        let old = timer.set(Setting { value: 1, interval: 0 }, true, false).unwrap();
+        let old = timer.set(Setting { value: 1, interval: 0 }, c::TFD_TIMER_ABSTIME).unwrap();
         assert!(old.value <= ms && old.interval == ms);
         assert_eq!((read(&file), read(&file)), (Ok(1), Err(Errno::EAGAIN)));
         assert_eq!(timer.get(), Ok(Setting::default()));

@@ -2,7 +2,6 @@
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::time::{NSEC_PER_SEC, USER_HZ};
 
 use super::Ctx;
 use crate::time::{Base, CpuClock, CpuKind, TimerClock};
@@ -67,14 +66,19 @@ pub(super) fn cpu_clock(ctx: &Ctx, id: u32, purpose: Purpose) -> Result<CpuClock
     Ok(CpuClock::of_process(&group.tg, kind))
 }
 
+/// Nanoseconds of a tick of the host.
+pub(super) fn tick() -> i64 {
+    rustix::time::clock_getres(rustix::time::ClockId::RealtimeCoarse).tv_nsec
+}
+
 /// Nanoseconds between two readings of a clock of CPU time.
 ///
 /// # Errors
 /// As [`cpu_clock`].
 pub(super) fn cpu_resolution(ctx: &Ctx, id: u32) -> Result<i64, Errno> {
     cpu_clock(ctx, id, Purpose::Other)?;
-    let sampled = id as i32 >= 0 || parts(id).1 & WHICH == SCHED;
-    Ok(if sampled { 1 } else { NSEC_PER_SEC / USER_HZ as i64 })
+    let precise = id as i32 >= 0 || parts(id).1 & WHICH == SCHED;
+    Ok(if precise { 1 } else { tick() })
 }
 
 /// A clock for a timer (timer_create(2)).

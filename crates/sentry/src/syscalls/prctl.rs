@@ -1,5 +1,6 @@
 //! A task's settings (prctl(2)).
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -53,7 +54,12 @@ pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
         p::PR_GET_CHILD_SUBREAPER => {
             ctx.mm.copy_out(a.u64(1), &i32::from(tg.is_subreaper.load(Ordering::Relaxed)))?;
         }
-        p::PR_SET_TIMERSLACK => task.set_timer_slack(a.u64(1)),
+        p::PR_SET_TIMERSLACK => {
+            task.set_timer_slack(a.u64(1));
+            // The thread that serves it sleeps for it. What the host does not grant only makes it wake later.
+            let slack = NonZeroU64::new(task.timer_slack.load(Ordering::Relaxed));
+            let _ = rustix::thread::set_current_timer_slack(slack);
+        }
         p::PR_GET_TIMERSLACK => return Ok(task.timer_slack.load(Ordering::Relaxed)),
         p::PR_GET_TSC => ctx.mm.copy_out(a.u64(1), &p::PR_TSC_ENABLE)?,
         p::PR_SET_TSC if a.u32(1) == p::PR_TSC_ENABLE => {}

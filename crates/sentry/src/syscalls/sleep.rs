@@ -78,9 +78,10 @@ pub(super) fn clock_nanosleep(ctx: &mut Ctx, a: &Args) -> SysResult {
     if id == c::CLOCK_THREAD_CPUTIME_ID {
         return Err(Errno::EOPNOTSUPP);
     }
-    if id as i32 >= 0 {
-        // What there is no clock of comes before the time; what there is nobody of, after it.
-        clock_id::timer_clock(ctx, id)?;
+    // That there is no such clock comes before the time; that there is nobody of that number, after it.
+    match clock_id::timer_clock(ctx, id) {
+        Err(e) if e == Errno::EOPNOTSUPP || id as i32 >= 0 => return Err(e),
+        _ => {}
     }
     let time = ctx.mm.copy_in::<Timespec>(a.u64(2))?.to_duration()?;
     if clock_id::is_own_thread(ctx, id) {

@@ -47,10 +47,7 @@ pub(super) fn clock_gettime(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 pub(super) fn clock_getres(ctx: &mut Ctx, a: &Args) -> SysResult {
     let nsec = match a.u32(0) {
-        c::CLOCK_REALTIME_COARSE | c::CLOCK_MONOTONIC_COARSE => {
-            let id = rustix::time::ClockId::RealtimeCoarse;
-            rustix::time::clock_getres(id).tv_nsec
-        }
+        c::CLOCK_REALTIME_COARSE | c::CLOCK_MONOTONIC_COARSE => clock_id::tick(),
         c::CLOCK_REALTIME..=c::CLOCK_MONOTONIC_RAW
         | c::CLOCK_BOOTTIME
         | c::CLOCK_REALTIME_ALARM

@@ -41,7 +41,7 @@ pub(super) fn timerfd_create(ctx: &mut Ctx, a: &Args) -> SysResult {
     if wakes_machine && !ctx.task.creds().has_cap(c::CAP_WAKE_ALARM) {
         return Err(Errno::EPERM);
     }
-    let timer = TimerFd::new(clock, &ctx.task.kernel.timers);
+    let timer = TimerFd::new(a.u32(0), clock, &ctx.task.kernel.timers);
     let file = anon::file("[timerfd]", timer, c::O_RDWR | (flags & c::TFD_NONBLOCK));
     Ok(ctx.files.add(file, flags & c::TFD_CLOEXEC != 0, ctx.task.fd_limit())? as u64)
 }
@@ -54,8 +54,7 @@ pub(super) fn timerfd_settime(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     let file = ctx.file(a.i32(0))?;
     let timer = Arc::clone(file.ops()).downcast::<TimerFd>().ok_or(Errno::EINVAL)?;
-    let (absolute, cancel) = (flags & c::TFD_TIMER_ABSTIME != 0, flags & c::TFD_TIMER_CANCEL_ON_SET != 0);
-    let old = timer.set(new, absolute, cancel)?;
+    let old = timer.set(new, flags)?;
     if a.u64(3) != 0 {
         ctx.mm.copy_out(a.u64(3), &itimerspec(old))?;
     }

@@ -26,6 +26,15 @@ pub enum Action {
     Stop(i32),
 }
 
+/// Whose queue a signal was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The thread's own.
+    Thread,
+    /// The process's.
+    Process,
+}
+
 impl Task {
     /// Takes signals until one has an effect.
     #[must_use]
@@ -70,24 +79,24 @@ impl Task {
     fn take_signal(&self) -> Option<SigInfo> {
         loop {
             // A signal of a timer that was set anew is void.
-            let queued = self.dequeue_signal()?;
-            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued) {
+            let (queued, from) = self.dequeue_signal()?;
+            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued, from) {
                 return Some(info);
             }
         }
     }
 
-    fn dequeue_signal(&self) -> Option<Queued> {
+    fn dequeue_signal(&self) -> Option<(Queued, From)> {
         let mut group = self.tg.signals.lock();
         let mut own = self.signals.lock();
         let wanted = !own.mask;
         let synchronous = wanted & SigSet::SYNCHRONOUS;
         if let Some(signo) = own.pending.next(synchronous) {
-            own.pending.take(signo)
+            Some((own.pending.take(signo)?, From::Thread))
         } else if let Some(signo) = own.pending.next(wanted) {
-            own.pending.take(signo)
+            Some((own.pending.take(signo)?, From::Thread))
         } else if let Some(signo) = group.pending.next(wanted) {
-            group.pending.take(signo)
+            Some((group.pending.take(signo)?, From::Process))
         } else {
             // Nothing left for this thread. Under both locks, so that no sender can have missed it.
             self.clear_work(work::SIGNAL);
@@ -99,15 +108,18 @@ impl Task {
     #[must_use]
     pub fn take_signal_of(&self, set: SigSet) -> Option<SigInfo> {
         loop {
-            let queued = {
+            let (queued, from) = {
                 let mut group = self.tg.signals.lock();
                 let mut own = self.signals.lock();
                 match own.pending.next(set) {
-                    Some(signo) => own.pending.take(signo),
-                    None => group.pending.next(set).and_then(|signo| group.pending.take(signo)),
-                }?
+                    Some(signo) => (own.pending.take(signo)?, From::Thread),
+                    None => {
+                        let signo = group.pending.next(set)?;
+                        (group.pending.take(signo)?, From::Process)
+                    }
+                }
             };
-            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued) {
+            if let Some(info) = self.tg.timers.on_dequeue(&self.kernel, queued, from) {
                 return Some(info);
             }
         }

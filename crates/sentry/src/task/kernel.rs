@@ -270,22 +270,11 @@ impl Kernel {
         Ok(task)
     }
 
-    /// The threads of a process that have not ended.
-    #[must_use]
-    pub fn threads_of(&self, tg: &ThreadGroup) -> Vec<Arc<Task>> {
-        let tree = self.tree.lock();
-        let group = tree.group(tg.tgid).ok().filter(|g| std::ptr::eq(&*g.tg, tg));
-        group.map_or_else(Vec::new, |g| g.threads.clone())
-    }
-
-    /// CPU time of a process, its ended threads included.
+    /// What a process has used, its ended threads included.
     #[must_use]
     pub fn usage_of(&self, tg: &ThreadGroup) -> Usage {
-        let (threads, mut sum) = {
-            let tree = self.tree.lock();
-            let group = tree.group(tg.tgid).ok().filter(|g| std::ptr::eq(&*g.tg, tg));
-            (group.map_or_else(Vec::new, |g| g.threads.clone()), tg.past.lock().threads)
-        };
+        let accounts = self.tree.lock().accounts_of(tg);
+        let (threads, mut sum) = accounts.unwrap_or_else(|| (Vec::new(), tg.past.lock().threads));
         for thread in threads {
             sum += thread.usage();
         }

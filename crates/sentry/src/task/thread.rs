@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
@@ -396,6 +396,21 @@ impl Task {
         match self.kicker.read().as_ref().and_then(|kicker| kicker.usage()) {
             Some(now) => self.note_usage(&now),
             None => *self.used.lock(),
+        }
+    }
+
+    /// CPU time that it has used until now, in nothing but sum: quicker than all of [`usage`](Self::usage).
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        match self.kicker.read().as_ref().and_then(|kicker| kicker.cpu_time()) {
+            Some(now) => {
+                let before = *self.used_before.lock();
+                before.user + before.system + now
+            }
+            None => {
+                let used = *self.used.lock();
+                used.user + used.system
+            }
         }
     }
 

@@ -86,6 +86,14 @@ impl Tree {
         self.tasks.get(&tid).ok_or(Errno::ESRCH)
     }
 
+    /// A process's threads that have not ended, and what the others have used; none once it was waited for.
+    #[must_use]
+    pub fn accounts_of(&self, tg: &ThreadGroup) -> Option<(Vec<Arc<Task>>, Usage)> {
+        let group = self.groups.get(&tg.tgid).filter(|g| std::ptr::eq(&*g.tg, tg))?;
+        let past = tg.past.lock().threads;
+        Some((group.threads.clone(), past))
+    }
+
     /// Whether a user has more than `limit` tasks, zombies included (RLIMIT_NPROC), with `more` to come.
     #[must_use]
     pub fn has_too_many(&self, uid: Kuid, more: u64, limit: u64) -> bool {

@@ -1,9 +1,10 @@
 //! Clocks of CPU time (clock_getcpuclockid(3), pthread_getcpuclockid(3)).
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::interval::nanos;
-use crate::task::{Kernel, Task, ThreadGroup};
+use crate::task::{Kernel, Task, ThreadGroup, Usage};
 
 /// What a clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +58,22 @@ impl CpuClock {
     /// What it shows, in nanoseconds; none once nobody is there any more.
     #[must_use]
     pub fn now(&self, kernel: &Kernel) -> Option<u64> {
-        let used = match &self.of {
-            CpuOf::Process(tg) => kernel.usage_of(&*tg.upgrade()?),
-            CpuOf::Thread(task) => task.upgrade()?.usage(),
+        let (threads, past) = match &self.of {
+            CpuOf::Process(tg) => kernel.tree.lock().accounts_of(&*tg.upgrade()?)?,
+            CpuOf::Thread(task) => {
+                let task = task.upgrade().filter(|task| !task.exiting.load(Ordering::Relaxed))?;
+                (vec![task], Usage::default())
+            }
         };
-        Some(nanos(match self.kind {
-            CpuKind::Total => used.user + used.system,
-            CpuKind::User => used.user,
-        }))
+        Some(match self.kind {
+            CpuKind::Total => threads
+                .iter()
+                .map(|thread| nanos(thread.cpu_time()))
+                .fold(nanos(past.user + past.system), u64::saturating_add),
+            CpuKind::User => threads
+                .iter()
+                .map(|thread| nanos(thread.usage().user))
+                .fold(nanos(past.user), u64::saturating_add),
+        })
     }
 }

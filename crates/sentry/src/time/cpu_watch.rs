@@ -84,7 +84,7 @@ impl CpuWatch {
             kernel.timers.cancel(&self.slot);
             return;
         };
-        let threads = kernel.threads_of(&process);
+        let threads = kernel.tree.lock().accounts_of(&process).map_or_else(Vec::new, |(threads, _)| threads);
         let at_once = threads.len().clamp(1, kernel.config.cpus.max(1)) as u64;
         let mut delay: Option<u64> = None;
         for entry in entries.values() {

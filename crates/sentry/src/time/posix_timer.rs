@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Weak};
 
+use stockade_abi::Errno;
 use stockade_abi::signal::SigInfo;
 
 use super::interval::{after, forward};
@@ -102,7 +103,9 @@ impl PosixTimer {
         if self.interval == 0 && self.status != Status::Armed && !self.is_silent() {
             return Setting::default();
         }
-        let now = self.now(kernel);
+        let Some(now) = self.clock.now(kernel) else {
+            return Setting { value: 0, interval: self.interval };
+        };
         if self.interval != 0 && (self.is_silent() || self.status == Status::Rests) {
             self.forward(now);
         }
@@ -112,7 +115,11 @@ impl PosixTimer {
     }
 
     /// timer_settime(2)
-    pub(super) fn set(&mut self, kernel: &Kernel, new: Setting, absolute: bool) -> Setting {
+    ///
+    /// # Errors
+    /// ESRCH if whose CPU time it counts is no more.
+    pub(super) fn set(&mut self, kernel: &Kernel, new: Setting, absolute: bool) -> Result<Setting, Errno> {
+        self.spec.clock.now(kernel).ok_or(Errno::ESRCH)?;
         let old = self.get(kernel);
         self.disarm(kernel);
         self.last_overrun = 0;
@@ -120,7 +127,7 @@ impl PosixTimer {
         self.interval = 0;
         self.next = 0;
         if new.value == 0 {
-            return old;
+            return Ok(old);
         }
         self.clock = if absolute { self.spec.clock.clone() } else { self.spec.clock.for_relative() };
         self.interval = new.interval;
@@ -128,7 +135,7 @@ impl PosixTimer {
         if !self.is_silent() {
             self.arm(kernel);
         }
-        old
+        Ok(old)
     }
 
     fn arm(&mut self, kernel: &Kernel) {

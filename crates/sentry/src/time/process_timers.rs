@@ -13,6 +13,7 @@ use super::itimer::{RealTimer, Setting, Usager};
 use super::posix_timer::{Notify, PosixTimer, TimerSpec};
 use super::queue::Alarm;
 use crate::signal::Queued;
+use crate::task::deliver::From;
 use crate::task::{Kernel, ThreadGroup, Tree};
 
 /// Which timer of a process an alarm is for.
@@ -142,9 +143,9 @@ impl ProcessTimers {
     /// timer_settime(2); returns what it was.
     ///
     /// # Errors
-    /// EINVAL if there is no such timer.
+    /// EINVAL if there is no such timer, ESRCH if whose CPU time it counts is no more.
     pub fn set(&self, kernel: &Kernel, id: i32, new: Setting, absolute: bool) -> Result<Setting, Errno> {
-        self.with(id, |timer| timer.set(kernel, new, absolute))
+        self.with(id, |timer| timer.set(kernel, new, absolute))?
     }
 
     /// timer_getoverrun(2)
@@ -196,8 +197,8 @@ impl ProcessTimers {
     /// A signal is taken out of a queue: a periodic timer that rested until then goes on. None if its timer has been
     /// set anew or deleted.
     #[must_use]
-    pub fn on_dequeue(&self, kernel: &Kernel, queued: Queued) -> Option<SigInfo> {
-        if queued.info.signo == SIGALRM {
+    pub fn on_dequeue(&self, kernel: &Kernel, queued: Queued, from: From) -> Option<SigInfo> {
+        if queued.info.signo == SIGALRM && from == From::Process {
             self.state.lock().real.signal_taken(kernel);
         }
         let Some(mark) = queued.timer else { return Some(queued.info) };

@@ -156,6 +156,9 @@ pub trait FileOps: Any + Send + Sync {
         Err(Errno::ENODEV)
     }
 
+    /// What `/proc/PID/fdinfo` says of it beside what it says of all files.
+    fn info(&self, _out: &mut String) {}
+
     /// Attributes, where they are better known from what is open than from the inode.
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
         None

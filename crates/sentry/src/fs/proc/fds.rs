@@ -94,5 +94,7 @@ fn info(subject: &Subject, fd: Fd) -> Result<Vec<u8>, Errno> {
     let position = if open.ops().is_seekable() { open.with_position(|p| Ok(*p))? } else { 0 };
     let ino = open.attrs()?.ino;
     let mount = open.path.mount.id();
-    Ok(format!("pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{ino}\n").into_bytes())
+    let mut text = format!("pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{ino}\n");
+    open.ops().info(&mut text);
+    Ok(text.into_bytes())
 }
