@@ -31,6 +31,10 @@ fn results(space: &dyn stockade_platform::AddressSpace) -> ([u8; 32], f64, f64) 
     (bytes[..32].try_into().unwrap(), double(32), double(40))
 }
 
+/// What `fninit` sets, and the default of MXCSR.
+const FCW: [u8; 2] = 0x37fu16.to_ne_bytes();
+const MXCSR: [u8; 4] = 0x1f80u32.to_ne_bytes();
+
 #[test]
 fn vector_and_x87_state_is_kept_fetched_and_set() {
     let platform = platform();
@@ -67,7 +71,8 @@ fn vector_and_x87_state_is_kept_fetched_and_set() {
         space.write(DATA + 0x20, &[0; 48]).unwrap();
         let mut thread = space.new_thread().unwrap();
         assert_eq!(thread.next_event(), Event::Stopped(StopCause::Start));
-        assert_eq!(thread.fp_state(), Ok(FpState::default()));
+        let initial = thread.fp_state().unwrap().0;
+        assert_eq!((initial.len(), &initial[..2], &initial[24..28]), (state.0.len(), &FCW[..], &MXCSR[..]));
         let mut context = start_at(CODE);
         context.regs.rip = stopped_at + 2;
         context.fp = fp;
