@@ -90,7 +90,8 @@ CASE(read_into_a_mapping_of_the_same_file)
     char *p = mmap(NULL, 4096, RW, MAP_SHARED, fd, 0);
     TRY(pread(fd, p + 4, 4, 0));
     say("%.8s", p);
-    TRY(pwrite(fd, p, 4, 2));
+    /* Not overlapping: what then comes out is the processor's matter. */
+    TRY(pwrite(fd, p, 2, 2));
     say("%.8s", p);
 }
 
