@@ -18,4 +18,6 @@ pub use event::{Event, FaultInfo, StopCause, SyscallRequest};
 pub use memory::{Advice, AtomicOp, Backing, MemoryOp, Prot};
 pub use notify::Notify;
 pub use shared::{SharedMemory, SharedSlice};
-pub use traits::{AddressSpace, CPU_WORDS, CpuSet, GuestThread, Kicker, Layout, Platform, Usage};
+pub use traits::{
+    AddressSpace, CPU_WORDS, CpuSet, GuestThread, Kicker, Layout, Platform, Usage, VdsoFunctions,
+};

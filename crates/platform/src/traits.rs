@@ -16,12 +16,38 @@ pub struct Layout {
     pub usable: Range<u64>,
     /// Ranges inside `usable` that are taken nevertheless (the host's vDSO where it cannot be moved).
     pub reserved: Vec<Range<u64>>,
-    /// Address of the host vDSO's ELF image in every address space, for the guest's own vDSO to jump to.
-    pub host_vdso: Option<u64>,
+    /// Functions of the host's vDSO in every address space, for the guest's own to jump to.
+    pub host_vdso: VdsoFunctions,
     /// Size in bytes of the XSAVE area of a signal frame, without the trailing magic word.
     pub xsave_size: usize,
     /// The XCR0-like feature mask that frames carry.
     pub xfeatures: u64,
+}
+
+/// Addresses of functions that answer without a system call (vdso(7)); they take and return what the call does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named as the calls")]
+pub struct VdsoFunctions {
+    pub clock_gettime: Option<u64>,
+    pub clock_getres: Option<u64>,
+    pub gettimeofday: Option<u64>,
+    pub time: Option<u64>,
+    pub getcpu: Option<u64>,
+}
+
+impl VdsoFunctions {
+    /// The same functions after their image was moved.
+    #[must_use]
+    pub fn moved(self, by: i64) -> Self {
+        let to = |at: Option<u64>| at.map(|at| at.wrapping_add_signed(by));
+        Self {
+            clock_gettime: to(self.clock_gettime),
+            clock_getres: to(self.clock_getres),
+            gettimeofday: to(self.gettimeofday),
+            time: to(self.time),
+            getcpu: to(self.getcpu),
+        }
+    }
 }
 
 /// A way to execute guest code.

@@ -28,7 +28,7 @@ areas! {
     proc: maps own system;
     signals: action altstack fault fpu info mask queue restart restart_waits signalfd stop timedwait;
     tasks: caps clone creds exec exit fork orphan pidns prctl races rlimit robust sched session setuid times wait;
-    time: clock itimer sleep timer;
+    time: clock itimer sleep timer vdso;
     unix: message named pair;
 }
 

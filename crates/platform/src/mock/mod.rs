@@ -35,7 +35,7 @@ use stockade_abi::Errno;
 
 pub use guest::{Guest, Outcome};
 
-use crate::{AddressSpace, Context, Layout, Platform};
+use crate::{AddressSpace, Context, Layout, Platform, VdsoFunctions};
 use space::Space;
 
 /// A guest program.
@@ -58,7 +58,7 @@ impl Mock {
         let layout = Layout {
             usable: 0x1_0000..0x7ff0_0000_0000,
             reserved: Vec::new(),
-            host_vdso: None,
+            host_vdso: VdsoFunctions::default(),
             xsave_size: 576,
             xfeatures: 3,
         };

@@ -88,7 +88,7 @@ mod control;
 mod error;
 mod filter;
 mod frame;
-mod hostmaps;
+mod host_vdso;
 mod image;
 mod kick;
 mod layout;

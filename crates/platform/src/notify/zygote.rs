@@ -14,10 +14,11 @@ use zerocopy::IntoBytes;
 use super::channel::{Channel, Op, pair};
 use super::control::ControlMemory;
 use super::error::{StartError, Step, last_errno};
-use super::hostmaps::{HostVdso, host_vdso};
+use super::host_vdso::{HostVdso, host_vdso};
 use super::layout as l;
 use super::options::Options;
 use super::{KICK_SIGNAL, filter, image, procfs, stub};
+use crate::VdsoFunctions;
 
 global_asm!(
     include_str!("launch.s"),
@@ -45,7 +46,7 @@ pub(crate) struct Zygote {
     pub(crate) pid: i32,
     /// Ranges that could not be freed for guests.
     pub(crate) reserved: Vec<std::ops::Range<u64>>,
-    pub(crate) host_vdso: Option<u64>,
+    pub(crate) host_vdso: VdsoFunctions,
 }
 
 /// Signals that stop a guest thread.
@@ -224,7 +225,7 @@ fn set_signals(channel: &mut Channel) -> Result<(), StartError> {
 fn clear_memory(
     channel: &mut Channel,
     vdso: &HostVdso,
-) -> Result<(Vec<std::ops::Range<u64>>, Option<u64>), StartError> {
+) -> Result<(Vec<std::ops::Range<u64>>, VdsoFunctions), StartError> {
     let (mut kept, mut moved) = (Vec::new(), 0);
     if let Some(first) = vdso.pieces.first().map(|p| p.start) {
         for piece in &vdso.pieces {
@@ -243,9 +244,9 @@ fn clear_memory(
         }
     }
     let reserved = if moved == 0 { kept.clone() } else { Vec::new() };
-    let image = match (vdso.image, vdso.pieces.first()) {
-        (Some(image), Some(first)) if moved > 0 => Some(l::VDSO + (image - first.start)),
-        (image, _) => image,
+    let functions = match vdso.pieces.first() {
+        Some(first) if moved > 0 => vdso.functions.moved(l::VDSO.wrapping_sub(first.start) as i64),
+        _ => vdso.functions,
     };
     kept.extend([
         l::CODE..l::CODE + l::CODE_SIZE,
@@ -276,7 +277,7 @@ fn clear_memory(
     // A touched slot must cost one page, not a huge one. A host without huge pages refuses.
     let small = call(libc::SYS_madvise, &[l::SLOTS, l::SLOTS_END - l::SLOTS, libc::MADV_NOHUGEPAGE as u64]);
     let _ = channel.run(&[small], &[]);
-    Ok((reserved, image))
+    Ok((reserved, functions))
 }
 
 /// The operation by which the zygote or a stub makes a stub whose control page is at this offset. That goes into a

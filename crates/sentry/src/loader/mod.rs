@@ -3,6 +3,7 @@
 mod elf;
 mod script;
 mod stack;
+pub mod vdso;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use stockade_abi::Errno;
 use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::{Context, GpRegs, Prot};
 
+use self::vdso::Vdso;
 use crate::creds::Credentials;
 use crate::io::BufSink;
 use crate::mm::vma::VmFlags;
@@ -52,6 +54,8 @@ pub struct LoadRequest<'a> {
     pub stack_limit: u64,
     /// Whether addresses are moved randomly; not with ADDR_NO_RANDOMIZE of personality(2).
     pub randomize: bool,
+    /// The sandbox's vDSO.
+    pub vdso: &'a Vdso,
     /// For the ELF interpreter.
     pub open: &'a Opener<'a>,
 }
@@ -148,9 +152,11 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
         None => None,
     };
 
-    // As Linux places them: stack at the top, mappings below it, the program at two thirds, all moved randomly.
+    // As Linux places them: the vDSO at the top, the stack below it, then mappings, the program at two thirds, all moved
+    // randomly.
     let random = if request.randomize { random } else { |_| 0 };
-    let stack_top = usable.end - random(22);
+    let vdso_at = usable.end - vdso::SIZE - random(22);
+    let stack_top = vdso_at - random(6);
     let gap = request.stack_limit.clamp(128 << 20, usable.end / 6 * 5);
     let mmap_base = (stack_top - gap).saturating_sub((1 << 20) + random(24)) & !(PAGE_SIZE - 1);
     let mut image = ImageLayout { mmap_base, ..ImageLayout::default() };
@@ -185,6 +191,7 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
         phdr: at.phdr,
         phnum: program.phnum(),
         interp_base,
+        vdso: Vdso::image_at(vdso_at),
         layout: mm.layout(),
     };
     let built = stack::build(stack_top, &content);
@@ -197,7 +204,8 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
         flags: VmFlags::STACK | VmFlags::GROWSDOWN,
         ..MapRequest::anonymous(size, prot)
     };
-    mm.map(stack_area, &MemoryLimits::default())?;
+    let areas = [stack_area].into_iter().chain(request.vdso.requests(vdso_at)).collect();
+    mm.map_fixed_all(areas, &MemoryLimits::default())?;
     mm.write_exact(built.sp, &built.bytes)?;
     image.start_stack = built.sp;
     image.arg_start = built.arg.start;

@@ -22,6 +22,8 @@ pub(super) struct Content<'a> {
     pub(super) phdr: u64,
     pub(super) phnum: u64,
     pub(super) interp_base: u64,
+    /// Where the vDSO's ELF image is.
+    pub(super) vdso: u64,
     pub(super) layout: &'a Layout,
 }
 
@@ -61,11 +63,8 @@ pub(super) fn build(top: u64, content: &Content<'_>) -> Built {
 
     let (hwcap, hwcap2) = rustix::param::linux_hwcap();
     let creds = content.creds;
-    let mut aux: Vec<(u32, u64)> = Vec::new();
-    if let Some(vdso) = content.layout.host_vdso {
-        aux.push((a::AT_SYSINFO_EHDR, vdso));
-    }
-    aux.extend([
+    let aux: [(u32, u64); 21] = [
+        (a::AT_SYSINFO_EHDR, content.vdso),
         (AT_MINSIGSTKSZ, content.layout.xsave_size as u64 + FRAME_OVERHEAD),
         (a::AT_HWCAP, hwcap as u64),
         (a::AT_PAGESZ, 4096),
@@ -86,7 +85,7 @@ pub(super) fn build(top: u64, content: &Content<'_>) -> Built {
         (a::AT_EXECFN, base + path_at),
         (a::AT_PLATFORM, platform_at),
         (a::AT_NULL, 0),
-    ]);
+    ];
     let words = 1 + argv.len() + 1 + envp.len() + 1 + aux.len() * 2;
     let sp = (random_at - words as u64 * 8) & !15;
 
@@ -113,12 +112,19 @@ pub(super) fn build(top: u64, content: &Content<'_>) -> Built {
 
 #[cfg(test)]
 mod tests {
+    use stockade_platform::VdsoFunctions;
+
     use super::*;
 
     #[test]
     fn pointers_lead_to_their_strings() {
-        let layout =
-            Layout { usable: 0..1 << 40, reserved: vec![], host_vdso: None, xsave_size: 832, xfeatures: 7 };
+        let layout = Layout {
+            usable: 0..1 << 40,
+            reserved: vec![],
+            host_vdso: VdsoFunctions::default(),
+            xsave_size: 832,
+            xfeatures: 7,
+        };
         let creds = Credentials::default();
         let content = Content {
             argv: &[b"prog".to_vec(), b"x y".to_vec()],
@@ -130,6 +136,7 @@ mod tests {
             phdr: 2,
             phnum: 3,
             interp_base: 4,
+            vdso: 5,
             layout: &layout,
         };
         let top = 1 << 30;

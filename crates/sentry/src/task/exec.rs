@@ -133,6 +133,7 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
             secure,
             stack_limit: request.stack_limit,
             randomize: personality & ADDR_NO_RANDOMIZE == 0,
+            vdso: &kernel.vdso,
             open: &open,
         },
     )?;

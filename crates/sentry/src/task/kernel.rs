@@ -18,6 +18,7 @@ use crate::creds::Credentials;
 use crate::fs::inotify;
 use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
+use crate::loader::vdso::Vdso;
 use crate::net::unix::UnixSpace;
 use crate::signal::Actions;
 use crate::strace::Tracer;
@@ -46,6 +47,8 @@ pub struct KernelConfig {
 pub struct Kernel {
     /// Where guest code runs.
     pub platform: Arc<dyn Platform>,
+    /// What programs find at AT_SYSINFO_EHDR.
+    pub vdso: Arc<Vdso>,
     /// Configuration.
     pub config: KernelConfig,
     /// Processes and tasks.
@@ -129,6 +132,7 @@ impl Kernel {
         let memory_files = Budget::new(config.disk);
         let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
         Ok(Arc::new(Self {
+            vdso: Vdso::new(&platform.layout().host_vdso)?,
             platform,
             config,
             tree: Mutex::default(),

@@ -41,11 +41,11 @@ fn head(mm: &MemoryManager, range: &Range<u64>, vma: &Vma, root: &Path) -> Vec<u
     let (r, w, x) = (access(Prot::READ, 'r'), access(Prot::WRITE, 'w'), access(Prot::EXEC, 'x'));
     let shared = if vma.flags.contains(VmFlags::SHARED) { 's' } else { 'p' };
     let (offset, dev, ino) = match &vma.file {
-        Some(file) => {
+        Some(file) if !vma.flags.contains(VmFlags::VDSO) => {
             let id = file.object.object_id();
             (file.offset, id.dev, id.ino)
         }
-        None => (0, 0, 0),
+        _ => (0, 0, 0),
     };
     let mut line = format!(
         "{:08x}-{:08x} {r}{w}{x}{shared} {offset:08x} {:02x}:{:02x} {ino} ",
@@ -66,22 +66,14 @@ fn head(mm: &MemoryManager, range: &Range<u64>, vma: &Vma, root: &Path) -> Vec<u
     line
 }
 
-/// Calls back with each area, and at last with that of the vDSO.
+/// Calls back with each area.
 fn each(subject: &Subject, mut show: impl FnMut(&MemoryManager, &Range<u64>, &Vma, &mut Vec<u8>)) -> Vec<u8> {
     let mut text = Vec::new();
     let Some(mm) = subject.task().ok().and_then(|t| t.mm()) else { return text };
     for (range, vma) in mm.areas() {
         show(&mm, &range, &vma, &mut text);
     }
-    if let Some(at) = mm.layout().host_vdso {
-        text.extend(vdso_line(at).into_bytes());
-    }
     text
-}
-
-fn vdso_line(at: u64) -> String {
-    let line = format!("{:08x}-{:08x} r-xp 00000000 00:00 0 ", at, at + 2 * PAGE_SIZE);
-    format!("{line:<NAME_COLUMN$}[vdso]\n")
 }
 
 pub(super) fn maps(subject: &Subject) -> Result<Vec<u8>, Errno> {
