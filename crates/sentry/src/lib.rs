@@ -1,7 +1,7 @@
 //! The application kernel: tasks, signals, memory, files, time and the system calls over them.
 //!
 //! Arrows inside the crate: `syscalls` (thin handlers) → the subsystems (`task`, `signal`, `mm`, `vfs`, `fs`, `net`,
-//! `time`) → `wait`, `io`, `creds` → the platform's traits. Subsystems do not know the handlers.
+//! `time`, `tty`) → `wait`, `io`, `creds` → the platform's traits. Subsystems do not know the handlers.
 
 pub mod creds;
 pub mod fs;
@@ -15,5 +15,6 @@ pub mod strace;
 pub mod syscalls;
 pub mod task;
 pub mod time;
+pub mod tty;
 pub mod vfs;
 pub mod wait;

@@ -15,10 +15,11 @@ use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost};
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
-use stockade_sentry::fs::stdio::{self, Terminal};
+use stockade_sentry::fs::stdio::{self, HostTerminal};
 use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
 use stockade_sentry::task::{Kernel, KernelConfig, Limits};
+use stockade_sentry::tty::Tty;
 use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, MountNamespace, Path, ops};
 
 use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
@@ -55,16 +56,15 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         }
     }
     let link = Arc::new(host.link);
-    let terminal = Arc::new(Terminal::default());
     let trees = std::mem::take(&mut host.trees);
     let mounts = match mounts::build(&kernel, config, trees, &host.proc) {
         Ok(mounts) => mounts,
         Err(text) => return give_up(&link, &text),
     };
-    let outcome = match start(&kernel, config, mounts, &link, &terminal) {
-        Ok(()) => {
+    let outcome = match start(&kernel, config, mounts, &link) {
+        Ok(terminal) => {
             tell(&link, &Event::Started);
-            obey(&kernel, &link, &terminal);
+            obey(&kernel, &link, terminal);
             outcome_of(kernel.wait())
         }
         Err(e) => Outcome::NotStarted(e.raw()),
@@ -139,8 +139,7 @@ fn start(
     config: &SandboxConfig,
     mounts: Arc<MountNamespace>,
     link: &Link,
-    terminal: &Arc<Terminal>,
-) -> Result<(), Errno> {
+) -> Result<Option<Arc<Tty>>, Errno> {
     let process = &config.process;
     let creds = Credentials::initial(process.uid, process.gid, &process.groups);
     let root = mounts.root();
@@ -158,11 +157,13 @@ fn start(
     let argv: Vec<Vec<u8>> = process.argv.iter().map(|a| a.as_bytes().to_vec()).collect();
     let name = argv.first().ok_or(Errno::EINVAL)?;
     let path = find_program(name, process, &request, &cwd)?;
+    let (files, tty) = standard_streams(kernel, &request)?;
     kernel.start(InitProcess {
         creds: creds.clone(),
         mounts,
         fs,
-        files: standard_streams(terminal)?,
+        files,
+        tty: tty.clone(),
         limits: limits(process),
         path,
         argv,
@@ -171,13 +172,18 @@ fn start(
         blocked: process.blocked_signals,
         ignored: process.ignored_signals,
     })?;
-    Ok(())
+    Ok(tty)
 }
 
-/// Standard input, output and error as they were inherited; one that is closed stays so.
-fn standard_streams(terminal: &Arc<Terminal>) -> Result<FdTable, Errno> {
+/// Standard input, output and error as they were inherited, and the first terminal among them. One that is closed stays
+/// so.
+fn standard_streams(
+    kernel: &Kernel,
+    request: &ops::Request<'_>,
+) -> Result<(FdTable, Option<Arc<Tty>>), Errno> {
     let table = FdTable::default();
     let mut seen: Vec<((u64, u64), Arc<File>)> = Vec::new();
+    let mut terminal = None;
     for number in 0..3 {
         let stream = match number {
             0 => io::stdin().as_fd().try_clone_to_owned(),
@@ -185,17 +191,26 @@ fn standard_streams(terminal: &Arc<Terminal>) -> Result<FdTable, Errno> {
             _ => io::stderr().as_fd().try_clone_to_owned(),
         };
         let Ok(fd) = stream else { continue };
+        let stat = rustix::fs::fstat(&fd).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
         let access = stdio::access_mode(&fd);
-        let file = stdio::open(fd, access, terminal)?;
-        let attrs = file.attrs()?;
         // Streams of one pipe or terminal are one description, as a shell makes them.
-        let key = (attrs.dev, attrs.ino);
-        let shared = seen.iter().find(|(k, f)| *k == key && f.flags() == file.flags());
-        let file = shared.map_or(file, |(_, f)| Arc::clone(f));
+        let key = (stat.st_dev, stat.st_ino);
+        let shared = seen.iter().find(|(k, f)| *k == key && f.flags() == access);
+        let file = match shared {
+            Some((_, file)) => Arc::clone(file),
+            None if rustix::termios::isatty(&fd) => {
+                let host = HostTerminal::add(kernel, fd, access, request.creds.fsuid.0)?;
+                let mut walk = request.walk(LookupFlags::empty());
+                terminal.get_or_insert_with(|| Arc::clone(host.tty()));
+                // A root without a place for it has none.
+                host.stream(walk.resolve(host.tty().name().as_bytes()).ok())
+            }
+            None => stdio::open(fd, access)?,
+        };
         seen.push((key, Arc::clone(&file)));
         table.replace(number, file, false, 1024)?;
     }
-    Ok(table)
+    Ok((table, terminal))
 }
 
 fn limits(process: &ProcessConfig) -> Limits {
@@ -240,8 +255,8 @@ fn find_program(
 }
 
 /// Does what the front asks, on a thread of its own. When the front is gone the host ends the sentry.
-fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: &Arc<Terminal>) {
-    let (kernel, link, terminal) = (Arc::clone(kernel), Arc::clone(link), Arc::clone(terminal));
+fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: Option<Arc<Tty>>) {
+    let (kernel, link) = (Arc::clone(kernel), Arc::clone(link));
     let serve = move || {
         while let Ok(Some(request)) = link.asked() {
             let init = kernel.init_tgid();
@@ -250,7 +265,7 @@ fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: &Arc<Terminal>) {
             let _ = match request {
                 Request::Signal(signal) => {
                     let info = SigInfo::new(i32::from(signal.signal), si::SI_USER);
-                    let foreground = terminal.foreground.load(std::sync::atomic::Ordering::Relaxed);
+                    let foreground = terminal.as_ref().map_or(0, |tty| tty.control().foreground);
                     if signal.from_terminal {
                         tree.send_pgrp(if foreground > 0 { foreground } else { init }, &info)
                     } else {

@@ -6,7 +6,9 @@ use stockade_abi::Errno;
 
 use super::tmpfs::{Budget, TmpFs};
 use crate::io::{Sink, Source};
-use crate::vfs::attrs::make_dev;
+use crate::task::current;
+use crate::tty::{PTS_MAJOR, pty};
+use crate::vfs::attrs::{dev_major, dev_minor, make_dev};
 use crate::vfs::{Dentry, File, FileOps, NewNode, NodeKind, Seek};
 
 /// The memory devices.
@@ -62,19 +64,36 @@ impl FileOps for Device {
     }
 }
 
+/// `/dev/tty`, the caller's controlling terminal.
+const TTY: u64 = make_dev(5, 0);
+/// `/dev/ptmx`, by which pseudoterminals are made.
+pub const PTMX: u64 = make_dev(5, 2);
+
 /// Opens a character device by its number.
 ///
 /// # Errors
-/// ENXIO if there is none.
-pub fn open(rdev: u64) -> Result<Arc<dyn FileOps>, Errno> {
-    let device = match (crate::vfs::attrs::dev_major(rdev), crate::vfs::attrs::dev_minor(rdev)) {
+/// ENXIO if there is none, and what terminals fail with.
+pub fn open(rdev: u64, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+    let device = match (dev_major(rdev), dev_minor(rdev)) {
         (1, 3) => Device::Null,
         (1, 5) => Device::Zero,
         (1, 7) => Device::Full,
         (1, 8 | 9) => Device::Random,
+        (5 | PTS_MAJOR, _) => return open_terminal(rdev, flags),
         _ => return Err(Errno::ENXIO),
     };
     Ok(Arc::new(device))
+}
+
+fn open_terminal(rdev: u64, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+    let task = current().ok_or(Errno::ENXIO)?;
+    let number = match rdev {
+        PTMX => return pty::open_master(&task),
+        TTY => task.kernel.tree.lock().group(task.tg.tgid)?.tty.as_ref().map(|t| t.number),
+        _ => (dev_major(rdev) == PTS_MAJOR).then(|| dev_minor(rdev)),
+    };
+    let terminal = number.and_then(|n| task.kernel.ttys.get(n)).ok_or(Errno::ENXIO)?;
+    terminal.open(flags)
 }
 
 /// A fresh `/dev`: the usual devices, links and directories.
@@ -89,12 +108,13 @@ pub fn mount(budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
     for (name, minor) in [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)] {
         make(name, NodeKind::CharDevice(make_dev(1, minor)), 0o666)?;
     }
-    make("tty", NodeKind::CharDevice(make_dev(5, 0)), 0o666)?;
+    make("tty", NodeKind::CharDevice(TTY), 0o666)?;
     for (name, target) in [
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
     ] {
         make(name, NodeKind::Symlink(target.into()), 0o777)?;
     }

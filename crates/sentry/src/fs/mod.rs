@@ -1,6 +1,7 @@
 //! The file systems, and what descriptors can stand for.
 
 pub mod dev;
+pub mod devpts;
 pub mod epoll;
 pub mod eventfd;
 pub mod host;
@@ -24,13 +25,17 @@ use crate::mm::Mappable;
 use crate::syscalls::Ctx;
 use crate::vfs::{File, Inode, NewNode, NodeKind, Path, SetAttrs};
 
-/// What remains to be done after a file was opened by name: opening a FIFO waits for its other side.
+/// What remains to be done after a file was opened by name: opening a FIFO waits for its other side, and a terminal may
+/// become the caller's controlling terminal.
 ///
 /// # Errors
 /// ERESTARTSYS
-pub fn after_open(ctx: &Ctx, file: Arc<File>) -> Result<Arc<File>, Errno> {
+pub fn after_open(ctx: &Ctx, file: Arc<File>, flags: u32) -> Result<Arc<File>, Errno> {
     if let Some(end) = file.ops().downcast_ref::<pipe::End>() {
         pipe::wait_for_peer(&ctx.task, end, file.flags())?;
+    }
+    if let Some(tty) = file.ops().terminal() {
+        tty.opened_by(&ctx.task, flags);
     }
     Ok(file)
 }

@@ -34,7 +34,7 @@ fn do_open(ctx: &mut Ctx, dirfd: i32, path: &[u8], flags: u32, mode: u32, how: L
     let creds = ctx.task.creds();
     let request = ctx.request(&creds, dirfd, path)?;
     let file = request.open(path, flags, mode, how)?;
-    let file = crate::fs::after_open(ctx, file)?;
+    let file = crate::fs::after_open(ctx, file, flags)?;
     Ok(ctx.files.add(file, flags & c::O_CLOEXEC != 0, ctx.task.fd_limit())? as u64)
 }
 

@@ -315,6 +315,7 @@ pub(super) fn setsid(ctx: &mut Ctx, _a: &Args) -> SysResult {
     }
     let group = tree.group_mut(me)?;
     (group.sid, group.pgid) = (me, me);
+    group.tty = None;
     Ok(ctx.task.tg.pidns.local(me) as u64)
 }
 

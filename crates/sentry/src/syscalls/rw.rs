@@ -50,8 +50,11 @@ fn do_read(ctx: &Ctx, file: &File, dst: &mut dyn Sink, offset: Option<i64>) -> S
     let n = blocking(ctx, file, Readiness::READABLE, || match offset {
         Some(offset) => file.read_at(dst, offset),
         None => file.read(dst),
-    })?;
-    Ok(n as u64)
+    });
+    match n {
+        Err(Errno::EAGAIN) if !file.is_nonblocking() && file.ops().timeout_is_end() => Ok(0),
+        n => n.map(|n| n as u64),
+    }
 }
 
 /// Writes all that can be written; a stream that fills up is waited for, as write(2) does.

@@ -209,7 +209,7 @@ fn publish(
             child.join_group_stop();
         } else {
             let parent = tree.group(task.tg.tgid)?;
-            let (pgid, sid) = (parent.pgid, parent.sid);
+            let (pgid, sid, tty) = (parent.pgid, parent.sid, parent.tty.clone());
             let (parent, parent_tid, exit_signal) = if args.has(c::CLONE_PARENT) {
                 (parent.parent, parent.parent_tid, parent.exit_signal)
             } else {
@@ -225,6 +225,7 @@ fn publish(
                     children: Default::default(),
                     pgid,
                     sid,
+                    tty,
                     exit_signal,
                     zombie: None,
                     stop_report: None,

@@ -118,7 +118,7 @@ impl Task {
         self.tg.exit_events.notify(Readiness::all());
         tree.reparent_children(self);
         tree.hang_up_orphans(tree.groups.get(&tgid).map_or(0, |g| g.parent), tgid, Some(tgid));
-        tree.hang_up_session(tgid);
+        tree.disassociate(tgid, true);
         if tgid == self.kernel.init_tgid() {
             self.kernel.init_ended(status, tree);
         }
@@ -173,9 +173,6 @@ impl Tree {
         task.tg.exit_events.notify(Readiness::PRI);
         last
     }
-
-    /// Without its leader a session with a terminal is hung up. There is no terminal of the sandbox's own yet.
-    fn hang_up_session(&mut self, _tgid: i32) {}
 
     /// Tells the parent of a process's end, or lets it vanish at once if nobody wants to know.
     pub(super) fn announce_end(&mut self, tgid: i32) {

@@ -23,6 +23,7 @@ use crate::net::unix::UnixSpace;
 use crate::signal::Actions;
 use crate::strace::Tracer;
 use crate::time::{Clock, TimerQueue};
+use crate::tty::{Tty, Ttys};
 use crate::vfs::{FdTable, FsContext, MountNamespace};
 use crate::wait::WaitQueue;
 
@@ -73,6 +74,8 @@ pub struct Kernel {
     pub memory_files: Arc<Budget>,
     /// Files in memory without a name: memfds and shared anonymous memory.
     pub shm: Arc<TmpFs>,
+    /// Terminals.
+    pub ttys: Arc<Ttys>,
     /// UNIX sockets.
     pub unix: Arc<UnixSpace>,
     /// How much of inotify(7) each user has.
@@ -98,6 +101,8 @@ pub struct InitProcess {
     pub fs: Arc<FsContext>,
     /// Descriptors.
     pub files: FdTable,
+    /// Its controlling terminal.
+    pub tty: Option<Arc<Tty>>,
     /// Limits.
     pub limits: Limits,
     /// Path of the program.
@@ -146,6 +151,7 @@ impl Kernel {
             continued: Mutex::default(),
             shm: TmpFs::unattached(Arc::clone(&memory_files)),
             memory_files,
+            ttys: Arc::default(),
             unix: Arc::default(),
             inotify_users: Arc::default(),
             tracer: RwLock::new(None),
@@ -261,6 +267,7 @@ impl Kernel {
                 children: Default::default(),
                 pgid: tid,
                 sid: tid,
+                tty: None,
                 exit_signal: 0,
                 zombie: None,
                 stop_report: None,
@@ -270,6 +277,9 @@ impl Kernel {
         );
         self.tree.lock().tasks.insert(tid, Arc::clone(&task));
         task.tg.cpu_limit.update();
+        if let Some(tty) = init.tty {
+            tty.opened_by(&task, stockade_abi::general::O_RDWR);
+        }
         run::spawn(&task, image.start)?;
         Ok(task)
     }

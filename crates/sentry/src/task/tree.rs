@@ -8,6 +8,7 @@ use stockade_abi::Errno;
 use super::group::{ThreadGroup, Usage};
 use super::thread::Task;
 use crate::creds::Kuid;
+use crate::tty::Tty;
 
 /// What a parent learns of a child that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Group {
     pub pgid: i32,
     /// Session.
     pub sid: i32,
+    /// The terminal that controls it.
+    pub tty: Option<Arc<Tty>>,
     /// Sent to the parent at its end; SIGCHLD for fork(2), 0 for none.
     pub exit_signal: i32,
     /// It has ended and was not waited for.

@@ -14,6 +14,7 @@ use super::mount::Path;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager};
 use crate::net::Socket;
+use crate::tty::Tty;
 use crate::wait::{Readiness, WaitQueue};
 
 /// Where a seek is relative to (lseek(2)).
@@ -98,6 +99,16 @@ pub trait FileOps: Any + Send + Sync {
 
     /// How long a call waits for `ready` at most; forever unless said (SO_RCVTIMEO).
     fn timeout(&self, _ready: Readiness) -> Option<Duration> {
+        None
+    }
+
+    /// Whether a read that has waited that long is at the end of the file, and has not failed.
+    fn timeout_is_end(&self) -> bool {
+        false
+    }
+
+    /// The terminal, if it is one that can control a session.
+    fn terminal(&self) -> Option<&Arc<Tty>> {
         None
     }
 

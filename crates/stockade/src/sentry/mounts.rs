@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_sentry::creds::Credentials;
-use stockade_sentry::fs::dev;
 use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::overlay::{self, Whiteouts};
 use stockade_sentry::fs::proc;
 use stockade_sentry::fs::tmpfs::TmpFs;
+use stockade_sentry::fs::{dev, devpts};
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
 
@@ -66,6 +66,7 @@ fn own(kernel: &Arc<Kernel>, namespace: &MountNamespace) -> Result<(), Errno> {
     let (_, sys) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o555);
     for (at, tree, flags) in [
         (&b"/dev"[..], dev::mount(&kernel.memory_files)?, MountFlags::NOSUID),
+        (b"/dev/pts", devpts::mount(&kernel.ttys), MountFlags::NOSUID | MountFlags::NOEXEC),
         (b"/proc", proc::mount(kernel, &kernel.root_pidns), nosuid),
         (b"/sys", sys, nosuid | MountFlags::RDONLY),
     ] {

@@ -65,3 +65,24 @@ fn input_cannot_be_forged() {
     session.send_line(&line).unwrap();
     session.expect("refused ").unwrap();
 }
+
+#[test]
+fn the_terminal_has_a_name_and_controls_its_session() {
+    let mut session = shell();
+    ask(&mut session, "tty", "/dev/pts/0");
+    ask(&mut session, "echo to the' terminal' >/dev/tty", "to the terminal");
+    ask(&mut session, "ps -o tty= -p $$", "pts/0");
+    ask(&mut session, "setsid -w sh -c 'echo x >/dev/tty'", "No such device or address");
+}
+
+#[test]
+fn jobs_stop_and_go_on() {
+    let mut session = shell();
+    session.send_line("sleep 100").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    session.send("\x1a").unwrap();
+    session.expect("Stopped").unwrap();
+    session.expect("ready> ").unwrap();
+    ask(&mut session, "cat </dev/tty & sleep 0.3; jobs", "[2]+  Stopped");
+    ask(&mut session, "kill %1 %2; wait; echo all' gone'", "all gone");
+}

@@ -121,13 +121,17 @@ pub(super) fn stat(subject: &Subject) -> Result<Vec<u8>, Errno> {
         let shown_priority = if priority > 0 { -1 - priority as i32 } else { 20 + nice };
         let exit_code = group.zombie.filter(|_| may_look).map_or(0, |z| z.status);
         let limit = tg.limit(stockade_abi::general::RLIMIT_RSS);
+        let terminal = group.tty.as_ref().map_or((0, -1), |tty| {
+            let foreground = tty.control().foreground;
+            (tty.rdev() as i32, if foreground == 0 { -1 } else { subject.shown(foreground) })
+        });
         let words = [
             String::from_utf8_lossy(&[b"(", name.as_slice(), b")"].concat()).into_owned(),
             state(tree, tgid, task.map(|t| &**t)).to_string(),
             subject.shown(group.parent).to_string(),
             subject.shown(group.pgid).to_string(),
             subject.shown(group.sid).to_string(),
-            "0 -1 4194560 0 0 0 0".to_owned(),
+            format!("{} {} 4194560 0 0 0 0", terminal.0, terminal.1),
             ticks(cpu.user).to_string(),
             ticks(cpu.system).to_string(),
             ticks(past.children.user).to_string(),

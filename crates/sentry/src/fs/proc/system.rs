@@ -17,7 +17,9 @@ pub(super) const FILES: &[(&str, Make)] = &[
     ("cgroups", |_| text("#subsys_name\thierarchy\tnum_cgroups\tenabled\n")),
     ("cmdline", |_| text("\n")),
     ("cpuinfo", cpuinfo),
-    ("devices", |_| text("Character devices:\n  1 mem\n  5 /dev/tty\n\nBlock devices:\n")),
+    ("devices", |_| {
+        text("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n")
+    }),
     ("diskstats", |_| text("")),
     ("filesystems", |_| text(FILE_SYSTEMS)),
     ("interrupts", |_| text("")),

@@ -242,7 +242,9 @@ impl Inode for TmpInode {
             Data::Regular(_) => Ok(Arc::new(TmpFile(self))),
             Data::Directory(_) => Ok(Arc::new(TmpDir(self))),
             Data::Fifo(pipe) => crate::fs::pipe::open_fifo(pipe, flags),
-            Data::Special { rdev } if self.file_type == FileType::CharDevice => crate::fs::dev::open(*rdev),
+            Data::Special { rdev } if self.file_type == FileType::CharDevice => {
+                crate::fs::dev::open(*rdev, flags)
+            }
             _ => Err(Errno::ENXIO),
         }
     }

@@ -1,0 +1,103 @@
+//! Descriptors of the host that the first process starts with: files, pipes, sockets, terminals.
+//!
+//! Their descriptions are shared with others on the host: offsets are theirs, and O_NONBLOCK is not set on them. What
+//! would block is asked for beforehand, and waited for by a thread of its own.
+
+mod reopened;
+mod stream;
+mod terminal;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::io::Errno as HostErrno;
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+
+pub use self::terminal::HostTerminal;
+
+use self::reopened::Reopened;
+use self::stream::HostStream;
+use crate::time::clock::now;
+use crate::vfs::{Attrs, File, FileOps, FileType, anon};
+
+fn host(e: HostErrno) -> Errno {
+    Errno::from_raw(e.raw_os_error())
+}
+
+fn attrs_of(fd: &OwnedFd) -> Result<Attrs, Errno> {
+    let s = rustix::fs::fstat(fd).map_err(host)?;
+    Ok(Attrs {
+        dev: s.st_dev,
+        ino: s.st_ino,
+        mode: s.st_mode,
+        nlink: s.st_nlink as u32,
+        uid: s.st_uid,
+        gid: s.st_gid,
+        rdev: s.st_rdev,
+        size: s.st_size as u64,
+        blksize: s.st_blksize as u32,
+        blocks: s.st_blocks as u64,
+        atime: now(),
+        mtime: now(),
+        ctime: now(),
+        btime: None,
+    })
+}
+
+/// Makes a file of a descriptor of the host that is no terminal. `access` is its access mode.
+///
+/// # Errors
+/// What fstat(2) says.
+pub fn open(fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
+    let attrs = attrs_of(&fd)?;
+    let name = match attrs.file_type() {
+        FileType::Fifo => "pipe:[{}]",
+        FileType::Socket => "socket:[{}]",
+        FileType::CharDevice => "/dev/null",
+        _ => "/dev/host/{}",
+    };
+    let fd = Arc::new(fd);
+    let stream = HostStream::new(Arc::clone(&fd), attrs, None);
+    let opener = Box::new(Inherited { fd, attrs, access });
+    let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
+    Ok(File::new(path, Arc::new(stream), access))
+}
+
+/// Whether what was inherited with an access mode may be opened anew with these flags: no wider than it was.
+fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
+    let has = access & c::O_ACCMODE;
+    if has != c::O_RDWR && has != flags & c::O_ACCMODE { Err(Errno::EACCES) } else { Ok(()) }
+}
+
+/// An inherited stream, as `/proc/PID/fd` leads to it.
+struct Inherited {
+    fd: Arc<OwnedFd>,
+    attrs: Attrs,
+    access: u32,
+}
+
+impl anon::Reopen for Inherited {
+    fn open(&self, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        check_reopening(self.access, flags)?;
+        let (fd, attrs) = (Arc::clone(&self.fd), self.attrs);
+        if attrs.file_type() == FileType::Regular {
+            return Ok(Arc::new(Reopened { fd, attrs }));
+        }
+        Ok(Arc::new(HostStream::new(fd, attrs, None)))
+    }
+
+    fn set_size(&self, size: u64) -> Result<(), Errno> {
+        match self.attrs.file_type() {
+            FileType::Regular => rustix::fs::ftruncate(&*self.fd, size).map_err(host),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The access mode of an inherited descriptor.
+#[must_use]
+pub fn access_mode(fd: &OwnedFd) -> u32 {
+    rustix::fs::fcntl_getfl(fd)
+        .map_or(c::O_RDWR, |f| f.bits() & (c::O_ACCMODE | c::O_APPEND | c::O_LARGEFILE))
+}

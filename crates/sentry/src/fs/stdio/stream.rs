@@ -1,0 +1,254 @@
+//! A descriptor of the host as a stream.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use parking_lot::{Condvar, Mutex};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno as HostErrno, ReadWriteFlags};
+use stockade_abi::Errno;
+use stockade_abi::ioctl as io;
+
+use super::host;
+use super::terminal::HostTerminal;
+use crate::fs::host::file::with_buffer;
+use crate::io::{Sink, Source};
+use crate::mm::{MemoryManager, UserMemory};
+use crate::tty::Tty;
+use crate::vfs::{Attrs, File, FileOps, FileType, Seek};
+use crate::wait::{Readiness, WaitQueue};
+
+struct Watch {
+    wanted: Mutex<PollFlags>,
+    changed: Condvar,
+    started: AtomicBool,
+}
+
+/// A descriptor of the host.
+pub(super) struct HostStream {
+    fd: Arc<OwnedFd>,
+    attrs: Attrs,
+    terminal: Option<Arc<HostTerminal>>,
+    queue: Arc<WaitQueue>,
+    watch: Arc<Watch>,
+}
+
+impl HostStream {
+    pub(super) fn new(fd: Arc<OwnedFd>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
+        Self {
+            fd,
+            attrs,
+            terminal,
+            queue: Arc::new(WaitQueue::new()),
+            watch: Arc::new(Watch {
+                wanted: Mutex::new(PollFlags::empty()),
+                changed: Condvar::new(),
+                started: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    fn is_regular(&self) -> bool {
+        self.attrs.file_type() == FileType::Regular
+    }
+
+    fn ready_now(&self, flags: PollFlags) -> PollFlags {
+        let mut fds = [PollFd::new(&*self.fd, flags)];
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) => fds[0].revents(),
+            Err(_) => PollFlags::empty(),
+        }
+    }
+
+    /// Has the watching thread tell when the descriptor becomes ready.
+    fn want(&self, flags: PollFlags) {
+        *self.watch.wanted.lock() |= flags;
+        self.watch.changed.notify_one();
+        if self.watch.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (fd, queue, watch) = (Arc::clone(&self.fd), Arc::clone(&self.queue), Arc::clone(&self.watch));
+        let started =
+            thread::Builder::new().name("host-stream".into()).stack_size(128 * 1024).spawn(move || {
+                loop {
+                    let wanted = {
+                        let mut wanted = watch.wanted.lock();
+                        while wanted.is_empty() {
+                            watch.changed.wait(&mut wanted);
+                        }
+                        *wanted
+                    };
+                    let mut fds = [PollFd::new(&*fd, wanted)];
+                    // A quarter of a second bounds how long a change of what is wanted goes unseen.
+                    let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 250_000_000 }));
+                    let ready = fds[0].revents();
+                    if !ready.is_empty() {
+                        *watch.wanted.lock() &= !(ready | PollFlags::ERR | PollFlags::HUP);
+                        if ready.intersects(PollFlags::ERR | PollFlags::HUP) {
+                            *watch.wanted.lock() = PollFlags::empty();
+                        }
+                        queue.notify(Readiness::from_bits_truncate(u32::from(ready.bits())));
+                    }
+                }
+            });
+        if started.is_err() {
+            self.watch.started.store(false, Ordering::Release);
+        }
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        if self.is_regular() {
+            return rustix::io::write(&*self.fd, bytes).map_err(host);
+        }
+        match rustix::io::pwritev2(&*self.fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Err(HostErrno::OPNOTSUPP | HostErrno::SPIPE) => {}
+            Err(HostErrno::AGAIN) => {
+                self.want(PollFlags::OUT);
+                return Err(Errno::EAGAIN);
+            }
+            other => return other.map_err(host),
+        }
+        if !self.ready_now(PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
+            self.want(PollFlags::OUT);
+            return Err(Errno::EAGAIN);
+        }
+        // A page fits wherever there is room at all.
+        rustix::io::write(&*self.fd, &bytes[..bytes.len().min(4096)]).map_err(host)
+    }
+
+    fn read_some(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        if self.is_regular() {
+            return rustix::io::read(&*self.fd, buf).map_err(host);
+        }
+        match rustix::io::preadv2(&*self.fd, &mut [IoSliceMut::new(buf)], u64::MAX, ReadWriteFlags::NOWAIT) {
+            Err(HostErrno::OPNOTSUPP | HostErrno::SPIPE) => {}
+            Err(HostErrno::AGAIN) => {
+                self.want(PollFlags::IN);
+                return Err(Errno::EAGAIN);
+            }
+            other => return other.map_err(host),
+        }
+        if self.ready_now(PollFlags::IN).is_empty() {
+            self.want(PollFlags::IN);
+            return Err(Errno::EAGAIN);
+        }
+        rustix::io::read(&*self.fd, buf).map_err(host)
+    }
+}
+
+impl FileOps for HostStream {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        if dst.remaining() == 0 {
+            return Ok(0);
+        }
+        if let Some(terminal) = &self.terminal {
+            terminal.check_read()?;
+        }
+        with_buffer(dst.remaining(), |buf| {
+            let n = self.read_some(buf)?;
+            if n == 0 { Ok(0) } else { dst.put(&buf[..n]) }
+        })
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        if let Some(terminal) = &self.terminal {
+            terminal.check_write()?;
+        }
+        let limit = if self.is_regular() { usize::MAX } else { 65536 };
+        // What has been taken from the source must be written: a stream takes no more than it surely holds.
+        if !self.is_regular()
+            && !self.ready_now(PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP)
+        {
+            self.want(PollFlags::OUT);
+            return Err(Errno::EAGAIN);
+        }
+        with_buffer(src.remaining().min(limit), |buf| {
+            let n = src.take(buf)?;
+            let mut done = 0;
+            while done < n {
+                match self.write_some(&buf[done..n]) {
+                    Ok(w) => done += w,
+                    Err(Errno::EAGAIN) => {
+                        // The rest was taken already: wait for its place here. The reader is the host's.
+                        let mut fds = [PollFd::new(&*self.fd, PollFlags::OUT)];
+                        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
+                    }
+                    Err(_) if done > 0 => break,
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
+        let n = self.write(file, src, 0)?;
+        Ok((n, 0))
+    }
+
+    fn seek(&self, _file: &File, _whence: Seek, _offset: i64) -> Result<u64, Errno> {
+        Err(Errno::ESPIPE)
+    }
+
+    fn poll(&self) -> Readiness {
+        if self.is_regular() {
+            return Readiness::READABLE | Readiness::WRITABLE;
+        }
+        let ready = self.ready_now(PollFlags::IN | PollFlags::OUT);
+        if !ready.contains(PollFlags::IN) {
+            self.want(PollFlags::IN);
+        }
+        if !ready.contains(PollFlags::OUT) {
+            self.want(PollFlags::OUT);
+        }
+        let mut out = Readiness::from_bits_truncate(u32::from(ready.bits()));
+        if out.contains(Readiness::IN) {
+            out |= Readiness::RDNORM;
+        }
+        if out.contains(Readiness::OUT) {
+            out |= Readiness::WRNORM;
+        }
+        out
+    }
+
+    fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
+        if self.is_regular() { None } else { Some(&self.queue) }
+    }
+
+    fn terminal(&self) -> Option<&Arc<Tty>> {
+        self.terminal.as_ref().map(|t| t.tty())
+    }
+
+    fn ioctl(&self, file: &File, mem: &MemoryManager, request: u32, arg: u64) -> Result<u64, Errno> {
+        match (&self.terminal, request) {
+            (Some(terminal), _) => terminal.ioctl(file, mem, request, arg),
+            (None, io::FIONREAD) => {
+                let n = rustix::io::ioctl_fionread(&*self.fd).map_err(host)?;
+                mem.copy_out(arg, &(n as i32))?;
+                Ok(0)
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+
+    fn attrs(&self) -> Option<Result<Attrs, Errno>> {
+        // A terminal is what its name in the sandbox says.
+        if self.terminal.is_some() {
+            return None;
+        }
+        let mut attrs = self.attrs;
+        if self.is_regular()
+            && let Ok(s) = rustix::fs::fstat(&*self.fd)
+        {
+            attrs.size = s.st_size as u64;
+        }
+        Some(Ok(attrs))
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        if self.is_regular() { rustix::fs::fsync(&*self.fd).map_err(host) } else { Err(Errno::EINVAL) }
+    }
+}

@@ -1,0 +1,175 @@
+//! Terminals of the host among the standard streams. Their line discipline is the host's; who they control inside is the
+//! sandbox's.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::termios;
+use stockade_abi::Errno;
+use stockade_abi::ioctl as io;
+use stockade_abi::signal::{SIGTTIN, SIGTTOU};
+
+use super::stream::HostStream;
+use super::{attrs_of, check_reopening, host};
+use crate::mm::{MemoryManager, UserMemory};
+use crate::task::{Kernel, current};
+use crate::tty::termios::{Termios, Winsize};
+use crate::tty::{Terminal, Tty};
+use crate::vfs::{Attrs, File, FileOps, Path, anon};
+
+/// A terminal of the host.
+pub struct HostTerminal {
+    tty: Arc<Tty>,
+    fd: Arc<OwnedFd>,
+    attrs: Attrs,
+    access: u32,
+}
+
+impl HostTerminal {
+    /// Gives a terminal of the host a name in the sandbox. `access` is the descriptor's access mode.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn add(kernel: &Kernel, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
+        let attrs = attrs_of(&fd)?;
+        kernel.ttys.add(uid, |tty| Self { tty, fd: Arc::new(fd), attrs, access })
+    }
+
+    /// What it has in common with others.
+    #[must_use]
+    pub fn tty(&self) -> &Arc<Tty> {
+        &self.tty
+    }
+
+    /// The standard stream; `path` is its name, if there is a place for it.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>, path: Option<Path>) -> Arc<File> {
+        let path = path
+            .unwrap_or_else(|| anon::path(&self.tty.name(), self.attrs.mode, self.attrs.uid, self.attrs.gid));
+        File::new(path, Arc::new(self.opened()), self.access)
+    }
+
+    fn opened(self: &Arc<Self>) -> HostStream {
+        HostStream::new(Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
+    }
+
+    /// Whether a caller may read.
+    pub(super) fn check_read(&self) -> Result<(), Errno> {
+        current().map_or(Ok(()), |task| self.tty.hold_background(&task, SIGTTIN))
+    }
+
+    /// Whether a caller may write: from the background only without TOSTOP.
+    pub(super) fn check_write(&self) -> Result<(), Errno> {
+        let Some(task) = current() else { return Ok(()) };
+        if self.tty.is_background(&task)
+            && termios::tcgetattr(&*self.fd)
+                .is_ok_and(|t| t.local_modes.contains(termios::LocalModes::TOSTOP))
+        {
+            return self.tty.hold_background(&task, SIGTTOU);
+        }
+        Ok(())
+    }
+
+    fn hold_changes(&self) -> Result<(), Errno> {
+        current().map_or(Ok(()), |task| self.tty.hold_background(&task, SIGTTOU))
+    }
+
+    pub(super) fn ioctl(
+        &self,
+        file: &File,
+        mem: &MemoryManager,
+        request: u32,
+        arg: u64,
+    ) -> Result<u64, Errno> {
+        if let Some(task) = current()
+            && let Some(done) = self.tty.control_ioctl(&task, file, mem, (request, arg), false)
+        {
+            return done;
+        }
+        match request {
+            io::TCGETS => {
+                let t = termios::tcgetattr(&*self.fd).map_err(host)?;
+                let mut cc = [0; 19];
+                for (to, index) in cc.iter_mut().zip(SPECIAL) {
+                    *to = t.special_codes[*index];
+                }
+                let k = Termios {
+                    iflag: t.input_modes.bits(),
+                    oflag: t.output_modes.bits(),
+                    cflag: t.control_modes.bits(),
+                    lflag: t.local_modes.bits(),
+                    line: 0,
+                    cc,
+                };
+                mem.copy_out(arg, &k)?;
+            }
+            io::TCSETS | io::TCSETSW | io::TCSETSF => {
+                self.hold_changes()?;
+                let k: Termios = mem.copy_in(arg)?;
+                let mut t = termios::tcgetattr(&*self.fd).map_err(host)?;
+                t.input_modes = termios::InputModes::from_bits_retain(k.iflag);
+                t.output_modes = termios::OutputModes::from_bits_retain(k.oflag);
+                t.control_modes = termios::ControlModes::from_bits_retain(k.cflag);
+                t.local_modes = termios::LocalModes::from_bits_retain(k.lflag);
+                for (from, index) in k.cc.iter().zip(SPECIAL) {
+                    t.special_codes[*index] = *from;
+                }
+                let when = match request {
+                    io::TCSETS => termios::OptionalActions::Now,
+                    io::TCSETSW => termios::OptionalActions::Drain,
+                    _ => termios::OptionalActions::Flush,
+                };
+                termios::tcsetattr(&*self.fd, when, &t).map_err(host)?;
+            }
+            io::TIOCGWINSZ => {
+                let w = termios::tcgetwinsize(&*self.fd).map_err(host)?;
+                let (row, col, xpixel, ypixel) = (w.ws_row, w.ws_col, w.ws_xpixel, w.ws_ypixel);
+                mem.copy_out(arg, &Winsize { row, col, xpixel, ypixel })?;
+            }
+            io::TIOCSWINSZ => {
+                let w: Winsize = mem.copy_in(arg)?;
+                let (ws_row, ws_col, ws_xpixel, ws_ypixel) = (w.row, w.col, w.xpixel, w.ypixel);
+                let size = termios::Winsize { ws_row, ws_col, ws_xpixel, ws_ypixel };
+                termios::tcsetwinsize(&*self.fd, size).map_err(host)?;
+            }
+            io::FIONREAD => {
+                let n = rustix::io::ioctl_fionread(&*self.fd).map_err(host)?;
+                mem.copy_out(arg, &(n as i32))?;
+            }
+            _ => return Err(Errno::ENOTTY),
+        }
+        Ok(0)
+    }
+}
+
+impl Terminal for HostTerminal {
+    fn tty(&self) -> &Arc<Tty> {
+        &self.tty
+    }
+
+    fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        check_reopening(self.access, flags)?;
+        Ok(Arc::new(self.opened()))
+    }
+}
+
+/// The indices of `c_cc`, in the kernel's order.
+const SPECIAL: &[termios::SpecialCodeIndex] = &[
+    termios::SpecialCodeIndex::VINTR,
+    termios::SpecialCodeIndex::VQUIT,
+    termios::SpecialCodeIndex::VERASE,
+    termios::SpecialCodeIndex::VKILL,
+    termios::SpecialCodeIndex::VEOF,
+    termios::SpecialCodeIndex::VTIME,
+    termios::SpecialCodeIndex::VMIN,
+    termios::SpecialCodeIndex::VSWTC,
+    termios::SpecialCodeIndex::VSTART,
+    termios::SpecialCodeIndex::VSTOP,
+    termios::SpecialCodeIndex::VSUSP,
+    termios::SpecialCodeIndex::VEOL,
+    termios::SpecialCodeIndex::VREPRINT,
+    termios::SpecialCodeIndex::VDISCARD,
+    termios::SpecialCodeIndex::VWERASE,
+    termios::SpecialCodeIndex::VLNEXT,
+    termios::SpecialCodeIndex::VEOL2,
+];

@@ -1,0 +1,143 @@
+//! Pseudoterminals (pty(7)): two sides with a line discipline between them.
+
+mod ioctl;
+mod master;
+mod slave;
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+use stockade_abi::general as c;
+
+use self::master::Master;
+use self::slave::Slave;
+use super::discipline::{Discipline, Effects};
+use super::termios::Winsize;
+use super::{Terminal, Tty};
+use crate::task::{Kernel, Task, current};
+use crate::vfs::FileOps;
+use crate::wait::{Readiness, WaitQueue};
+
+/// Both sides.
+pub struct Pty {
+    tty: Arc<Tty>,
+    kernel: Weak<Kernel>,
+    state: Mutex<State>,
+    master_queue: Arc<WaitQueue>,
+    slave_queue: Arc<WaitQueue>,
+}
+
+struct State {
+    line: Discipline,
+    size: Winsize,
+    /// The slave cannot be opened yet (unlockpt(3)).
+    locked: bool,
+    /// Only root can open the slave again (TIOCEXCL).
+    exclusive: bool,
+    /// Bits for the master's next read, in packet mode.
+    packet: Option<u8>,
+    master_is_open: bool,
+    /// Open files of the slave; none before the first.
+    slaves: Option<usize>,
+}
+
+impl State {
+    /// Whether the slave was open and is not any more.
+    fn slave_has_gone(&self) -> bool {
+        self.slaves == Some(0)
+    }
+
+    /// Notes something that packet mode tells.
+    fn tell(&mut self, bits: u8) {
+        if let Some(status) = &mut self.packet {
+            // What undoes each other does not come together.
+            for pair in [c::TIOCPKT_STOP | c::TIOCPKT_START, c::TIOCPKT_NOSTOP | c::TIOCPKT_DOSTOP] {
+                if bits & pair as u8 != 0 {
+                    *status &= !(pair as u8);
+                }
+            }
+            *status |= bits;
+        }
+    }
+}
+
+/// Makes one for the opener of `/dev/ptmx`, whose file is the master.
+///
+/// # Errors
+/// ENOSPC if there are too many.
+pub fn open_master(task: &Task) -> Result<Arc<dyn FileOps>, Errno> {
+    let pty = task.kernel.ttys.add(task.creds().fsuid.0, |tty| Pty {
+        tty,
+        kernel: Arc::downgrade(&task.kernel),
+        state: Mutex::new(State {
+            line: Discipline::default(),
+            size: Winsize::default(),
+            locked: true,
+            exclusive: false,
+            packet: None,
+            master_is_open: true,
+            slaves: None,
+        }),
+        master_queue: Arc::new(WaitQueue::new()),
+        slave_queue: Arc::new(WaitQueue::new()),
+    })?;
+    Ok(Arc::new(Master(pty)))
+}
+
+impl Terminal for Pty {
+    fn tty(&self) -> &Arc<Tty> {
+        &self.tty
+    }
+
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        let mut state = self.state.lock();
+        if state.locked || !state.master_is_open {
+            return Err(Errno::EIO);
+        }
+        if state.exclusive && !current().is_some_and(|task| task.creds().has_cap(c::CAP_SYS_ADMIN)) {
+            return Err(Errno::EBUSY);
+        }
+        state.slaves = Some(state.slaves.unwrap_or(0) + 1);
+        drop(state);
+        Ok(Arc::new(Slave::new(&self)))
+    }
+}
+
+impl Pty {
+    /// Sends what is due after input, and wakes whom it concerns.
+    fn follow_up(&self, effects: &Effects) {
+        if !effects.signals.is_empty()
+            && let Some(kernel) = self.kernel.upgrade()
+        {
+            let tree = kernel.tree.lock();
+            effects.signals.iter().for_each(|&signo| self.tty.signal_foreground(&tree, signo));
+        }
+        self.wake();
+    }
+
+    /// Something has changed for one side or the other.
+    fn wake(&self) {
+        self.master_queue.notify(Readiness::READABLE | Readiness::WRITABLE | Readiness::PRI);
+        self.slave_queue.notify(Readiness::READABLE | Readiness::WRITABLE);
+    }
+
+    fn slave_closed(&self) {
+        let mut state = self.state.lock();
+        state.slaves = state.slaves.map(|n| n.saturating_sub(1));
+        if state.slave_has_gone() {
+            state.exclusive = false;
+        }
+        drop(state);
+        self.master_queue.notify(Readiness::all());
+    }
+
+    fn master_closed(&self) {
+        self.state.lock().master_is_open = false;
+        if let Some(kernel) = self.kernel.upgrade() {
+            kernel.ttys.remove(self.tty.number);
+            self.tty.hang_up(&mut kernel.tree.lock());
+        }
+        self.slave_queue.notify(Readiness::all());
+    }
+}
