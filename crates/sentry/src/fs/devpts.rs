@@ -7,6 +7,7 @@ use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 
 use super::dev;
+use super::listing::{self, Listed};
 use crate::tty::{PTS_MAJOR, Terminal, Ttys};
 use crate::vfs::attrs::make_dev;
 use crate::vfs::{Attrs, Dentry, DirEntry, File, FileOps, FileType, Inode, Seek, SetAttrs, SuperBlock};
@@ -100,26 +101,13 @@ impl FileOps for OpenRoot {
         from: u64,
         emit: &mut dyn FnMut(DirEntry<'_>) -> bool,
     ) -> Result<u64, Errno> {
-        let parent = file.path.dentry.parent().and_then(|p| p.inode.attrs().ok()).map_or(ROOT_INO, |a| a.ino);
-        let (dir, device) = (FileType::Directory, FileType::CharDevice);
-        let mut entries = vec![
-            (".".to_owned(), ROOT_INO, dir),
-            ("..".to_owned(), parent, dir),
-            ("ptmx".to_owned(), PTMX_INO, device),
-        ];
-        for terminal in self.0.0.ttys.all() {
+        let device = FileType::CharDevice;
+        let terminals = self.0.0.ttys.all().into_iter().map(|terminal| {
             let number = terminal.tty().number;
-            entries.push((number.to_string(), FIRST_INO + u64::from(number), device));
-        }
-        let mut position = from;
-        for (name, ino, file_type) in entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
-            let next = position + 1;
-            if !emit(DirEntry { name: name.as_bytes(), ino: *ino, file_type: *file_type, next }) {
-                break;
-            }
-            position = next;
-        }
-        Ok(position)
+            Listed::new(number.to_string(), FIRST_INO + u64::from(number), device)
+        });
+        let entries = std::iter::once(Listed::new("ptmx", PTMX_INO, device)).chain(terminals);
+        listing::emit(file, ROOT_INO, entries, from, emit)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod epoll;
 pub mod eventfd;
 pub mod host;
 pub mod inotify;
+pub mod listing;
 pub mod mountable;
 pub mod nsfs;
 pub mod overlay;
@@ -14,6 +15,7 @@ pub mod pipe;
 pub mod proc;
 pub mod signalfd;
 pub mod stdio;
+pub mod sys;
 pub mod timerfd;
 pub mod tmpfs;
 

@@ -10,7 +10,7 @@ use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::overlay::{self, Whiteouts};
 use stockade_sentry::fs::proc;
 use stockade_sentry::fs::tmpfs::TmpFs;
-use stockade_sentry::fs::{dev, devpts};
+use stockade_sentry::fs::{dev, devpts, sys};
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::{Dentry, FileType, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
 
@@ -63,12 +63,11 @@ fn root(
 /// What is the sandbox's own. A root without these directories goes without.
 fn own(kernel: &Arc<Kernel>, namespace: &MountNamespace) -> Result<(), Errno> {
     let nosuid = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let (_, sys) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o555);
     for (at, tree, flags) in [
         (&b"/dev"[..], dev::mount(&kernel.memory_files)?, MountFlags::NOSUID),
         (b"/dev/pts", devpts::mount(&kernel.ttys), MountFlags::NOSUID | MountFlags::NOEXEC),
         (b"/proc", proc::mount(kernel, &kernel.root_pidns), nosuid),
-        (b"/sys", sys, nosuid | MountFlags::RDONLY),
+        (b"/sys", sys::mount(kernel.config.cpus), nosuid | MountFlags::RDONLY),
     ] {
         match attach(namespace, at, tree, flags) {
             Ok(()) | Err(Errno::ENOENT) => {}

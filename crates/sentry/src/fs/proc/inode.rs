@@ -8,15 +8,10 @@ use stockade_abi::general::PROC_SUPER_MAGIC;
 
 use super::ProcFs;
 use super::text::TextFile;
+use crate::fs::listing;
+pub(super) use crate::fs::listing::Listed;
 use crate::io::Sink;
 use crate::vfs::{Attrs, DirEntry, File, FileOps, FileType, Inode, Path, Seek, SetAttrs};
-
-/// An entry of a listing.
-pub(super) struct Listed {
-    pub(super) name: Vec<u8>,
-    pub(super) ino: u64,
-    pub(super) file_type: FileType,
-}
 
 /// A directory.
 pub(super) trait Directory: Send + Sync {
@@ -209,7 +204,7 @@ impl Inode for ProcInode {
     }
 }
 
-/// An open directory. Positions are inode-independent: 0 and 1 for the dots, then the place in the listing.
+/// An open directory.
 struct OpenDir(Arc<ProcInode>);
 
 impl FileOps for OpenDir {
@@ -232,19 +227,6 @@ impl FileOps for OpenDir {
         emit: &mut dyn FnMut(DirEntry<'_>) -> bool,
     ) -> Result<u64, Errno> {
         let Node::Dir(dir) = &self.0.node else { return Err(Errno::ENOTDIR) };
-        let parent = file.path.dentry.parent().and_then(|p| p.inode.attrs().ok());
-        let dot = |name: &[u8], ino| Listed { name: name.to_vec(), ino, file_type: FileType::Directory };
-        let mut entries =
-            vec![dot(b".", self.0.ino), dot(b"..", parent.map_or(self.0.ino, |attrs| attrs.ino))];
-        entries.extend(dir.list(&self.0.fs)?);
-        let mut position = from;
-        for entry in entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
-            let next = position + 1;
-            if !emit(DirEntry { name: &entry.name, ino: entry.ino, file_type: entry.file_type, next }) {
-                break;
-            }
-            position = next;
-        }
-        Ok(position)
+        listing::emit(file, self.0.ino, dir.list(&self.0.fs)?, from, emit)
     }
 }

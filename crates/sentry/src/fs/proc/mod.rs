@@ -16,6 +16,8 @@ mod sys;
 mod system;
 mod text;
 
+pub use system::cpu_list;
+
 use std::sync::Arc;
 
 use stockade_abi::Errno;

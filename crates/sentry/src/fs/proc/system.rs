@@ -43,7 +43,8 @@ fn text(text: &str) -> Result<Vec<u8>, Errno> {
 }
 
 /// `0-3,8`
-pub(super) fn cpu_list(cpus: &[usize]) -> String {
+#[must_use]
+pub fn cpu_list(cpus: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &cpu in cpus {
         match runs.last_mut() {
