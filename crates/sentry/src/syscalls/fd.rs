@@ -137,7 +137,10 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
             Ok(0)
         }
         c::F_ADD_SEALS | c::F_GET_SEALS => super::memfd::seals(&file, command, arg),
-        _ => crate::vfs::lock::fcntl(ctx, &file, command, arg),
+        c::F_GETLK | c::F_SETLK | c::F_SETLKW | c::F_OFD_GETLK | c::F_OFD_SETLK | c::F_OFD_SETLKW => {
+            super::lock::fcntl(ctx, a.i32(0), &file, command, arg)
+        }
+        _ => Err(Errno::EINVAL),
     }
 }
 

@@ -10,6 +10,7 @@ mod ids;
 mod inotify;
 mod ioprio;
 mod itimer;
+mod lock;
 mod membarrier;
 mod memfd;
 mod memory;

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, adjtimex, events, fd, futex, ids, inotify, ioprio, itimer, membarrier, memfd, memory, message,
-    mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw, sched, signal,
-    signalfd, sleep, socket, stat, system, time, timerfd, xattr,
+    Handler, adjtimex, events, fd, futex, ids, inotify, ioprio, itimer, lock, membarrier, memfd, memory,
+    message, mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw, sched,
+    signal, signalfd, sleep, socket, stat, system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -155,6 +155,7 @@ pub static TABLE: &[Syscall] = &[
     full(62, "kill", &[Int, Signal], signal::kill),
     full(63, "uname", &[Ptr], system::uname),
     partial(72, "fcntl", &[Fd, Int, Hex], fd::fcntl, "no leases"),
+    full(73, "flock", &[Fd, Int], lock::flock),
     full(74, "fsync", &[Fd], fd::fsync),
     full(75, "fdatasync", &[Fd], fd::fdatasync),
     full(76, "truncate", &[Path, Int], names::truncate),

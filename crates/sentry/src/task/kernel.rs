@@ -24,6 +24,7 @@ use crate::signal::Actions;
 use crate::strace::Tracer;
 use crate::time::{Clock, TimerQueue};
 use crate::tty::{Tty, Ttys};
+use crate::vfs::lock::LockWaits;
 use crate::vfs::{FdTable, FsContext, MountNamespace};
 use crate::wait::WaitQueue;
 
@@ -74,6 +75,8 @@ pub struct Kernel {
     pub memory_files: Arc<Budget>,
     /// Files in memory without a name: memfds and shared anonymous memory.
     pub shm: Arc<TmpFs>,
+    /// Who waits for whose lock on a file.
+    pub lock_waits: LockWaits,
     /// Terminals.
     pub ttys: Arc<Ttys>,
     /// UNIX sockets.
@@ -151,6 +154,7 @@ impl Kernel {
             continued: Mutex::default(),
             shm: TmpFs::unattached(Arc::clone(&memory_files)),
             memory_files,
+            lock_waits: LockWaits::default(),
             ttys: Arc::default(),
             unix: Arc::default(),
             inotify_users: Arc::default(),

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use stockade_abi::Errno;
 
 use super::inode::Inode;
+use super::lock::Locks;
 use super::notify::Watches;
 
 /// One mounted instance of a file system.
@@ -28,6 +29,8 @@ pub struct SuperBlock {
     pub rename_lock: Mutex<()>,
     /// Who watches its files.
     pub watches: Watches,
+    /// Locks on its files.
+    pub locks: Arc<Locks>,
     cached: AtomicUsize,
 }
 
@@ -50,6 +53,7 @@ impl SuperBlock {
             revalidates,
             rename_lock: Mutex::new(()),
             watches: Watches::default(),
+            locks: Arc::default(),
             cached: AtomicUsize::new(0),
         })
     }

@@ -1,11 +1,13 @@
 //! FD tables: small numbers for open file descriptions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use stockade_abi::Errno;
 
 use super::file::File;
+use super::lock::release_posix;
 
 /// A file descriptor number, as a guest gives it.
 pub type Fd = i32;
@@ -25,8 +27,10 @@ struct Slots {
 }
 
 /// The descriptors of a process, shared by CLONE_FILES.
-#[derive(Default)]
-pub struct FdTable(RwLock<Slots>);
+pub struct FdTable {
+    slots: RwLock<Slots>,
+    id: u64,
+}
 
 /// More descriptors than this nobody gets, whatever the limit (`fs.nr_open`).
 pub const NR_OPEN: u64 = 1 << 20;
@@ -65,14 +69,31 @@ impl Slots {
     }
 }
 
+impl Default for FdTable {
+    fn default() -> Self {
+        Self::with(Slots::default())
+    }
+}
+
 impl FdTable {
+    fn with(slots: Slots) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { slots: RwLock::new(slots), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// A number that no other table has had, for locks.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// The description behind a descriptor.
     ///
     /// # Errors
     /// EBADF
     pub fn get(&self, fd: Fd) -> Result<Arc<File>, Errno> {
         let at = index(fd)?;
-        let table = self.0.read();
+        let table = self.slots.read();
         table.slots.get(at).and_then(Option::as_ref).map(|s| Arc::clone(&s.file)).ok_or(Errno::EBADF)
     }
 
@@ -91,7 +112,7 @@ impl FdTable {
     /// EMFILE
     pub fn add_from(&self, from: Fd, file: Arc<File>, cloexec: bool, limit: u64) -> Result<Fd, Errno> {
         let from = index(from).map_err(|_| Errno::EINVAL)?;
-        let mut table = self.0.write();
+        let mut table = self.slots.write();
         let at = table.free_from(from);
         if at as u64 >= limit.min(NR_OPEN) {
             return Err(Errno::EMFILE);
@@ -123,7 +144,7 @@ impl FdTable {
         if at as u64 >= limit.min(NR_OPEN) {
             return Err(Errno::EBADF);
         }
-        Ok(self.0.write().put(at, Slot { file, cloexec }).map(|s| s.file))
+        Ok(self.slots.write().put(at, Slot { file, cloexec }).map(|s| s.file))
     }
 
     /// Takes a descriptor out.
@@ -132,19 +153,19 @@ impl FdTable {
     /// EBADF
     pub fn remove(&self, fd: Fd) -> Result<Arc<File>, Errno> {
         let at = index(fd)?;
-        self.0.write().take(at).map(|s| s.file).ok_or(Errno::EBADF)
+        self.slots.write().take(at).map(|s| s.file).ok_or(Errno::EBADF)
     }
 
     /// Takes a range of descriptors out (close_range(2)).
     pub fn remove_range(&self, first: u32, last: u32) -> Vec<Arc<File>> {
-        let mut table = self.0.write();
+        let mut table = self.slots.write();
         let end = (last as usize).saturating_add(1).min(table.slots.len());
         (first as usize..end).filter_map(|at| table.take(at)).map(|s| s.file).collect()
     }
 
     /// Sets FD_CLOEXEC for a range of descriptors (CLOSE_RANGE_CLOEXEC).
     pub fn set_cloexec_range(&self, first: u32, last: u32) {
-        let mut table = self.0.write();
+        let mut table = self.slots.write();
         let end = (last as usize).saturating_add(1).min(table.slots.len());
         for slot in table.slots.get_mut(first as usize..end).into_iter().flatten().flatten() {
             slot.cloexec = true;
@@ -157,7 +178,7 @@ impl FdTable {
     /// EBADF
     pub fn cloexec(&self, fd: Fd) -> Result<bool, Errno> {
         let at = index(fd)?;
-        self.0.read().slots.get(at).and_then(Option::as_ref).map(|s| s.cloexec).ok_or(Errno::EBADF)
+        self.slots.read().slots.get(at).and_then(Option::as_ref).map(|s| s.cloexec).ok_or(Errno::EBADF)
     }
 
     /// Sets FD_CLOEXEC.
@@ -166,7 +187,7 @@ impl FdTable {
     /// EBADF
     pub fn set_cloexec(&self, fd: Fd, cloexec: bool) -> Result<(), Errno> {
         let at = index(fd)?;
-        let mut table = self.0.write();
+        let mut table = self.slots.write();
         let slot = table.slots.get_mut(at).and_then(Option::as_mut).ok_or(Errno::EBADF)?;
         slot.cloexec = cloexec;
         Ok(())
@@ -174,7 +195,7 @@ impl FdTable {
 
     /// Takes out what execve(2) closes.
     pub fn take_cloexec(&self) -> Vec<Arc<File>> {
-        let mut table = self.0.write();
+        let mut table = self.slots.write();
         let which: Vec<usize> = table
             .slots
             .iter()
@@ -192,19 +213,28 @@ impl FdTable {
     /// A copy for clone(2) without CLONE_FILES.
     #[must_use]
     pub fn copy(&self) -> Self {
-        Self(RwLock::new(self.0.read().clone()))
+        Self::with(self.slots.read().clone())
     }
 
     /// All descriptors in use, in order.
     #[must_use]
     pub fn list(&self) -> Vec<Fd> {
-        let table = self.0.read();
+        let table = self.slots.read();
         table.slots.iter().enumerate().filter_map(|(i, s)| s.is_some().then_some(i as Fd)).collect()
     }
 
     /// How many descriptors there is room for (`FDSize`).
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.read().slots.len().next_multiple_of(64)
+        self.slots.read().slots.len().next_multiple_of(64)
+    }
+}
+
+impl Drop for FdTable {
+    /// What it still has nobody closed: the locks of its process end all the same.
+    fn drop(&mut self) {
+        for file in self.take_all() {
+            release_posix(&file, self);
+        }
     }
 }

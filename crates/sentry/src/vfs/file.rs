@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -223,6 +223,8 @@ pub struct File {
     flags: AtomicU32,
     id: u64,
     position: Mutex<u64>,
+    /// It has or has had a lock of its own.
+    has_had_lock: AtomicBool,
     /// F_SETOWN
     pub owner: Mutex<Owner>,
 }
@@ -242,6 +244,7 @@ impl File {
             flags: AtomicU32::new(flags),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             position: Mutex::new(0),
+            has_had_lock: AtomicBool::new(false),
             owner: Mutex::default(),
         })
     }
@@ -274,6 +277,11 @@ impl File {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// From now on it has locks to release at its end.
+    pub(super) fn note_lock(&self) {
+        self.has_had_lock.store(true, Ordering::Relaxed);
     }
 
     /// What can be done with it.
@@ -458,6 +466,9 @@ impl Drop for File {
         if !self.is_path_only() {
             let event = if self.is_writable() { c::IN_CLOSE_WRITE } else { c::IN_CLOSE_NOWRITE };
             self.path.dentry.notify(event);
+        }
+        if self.has_had_lock.load(Ordering::Relaxed) {
+            self.release_locks();
         }
         self.ops.release(self.flags());
     }
