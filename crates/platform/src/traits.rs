@@ -198,7 +198,8 @@ pub trait GuestThread: Send {
     /// A handle with which any thread can stop this one while it runs guest code.
     fn kicker(&self) -> Arc<dyn Kicker>;
 
-    /// What it has used until now, in guest code and in the host's kernel on its behalf.
+    /// What it has used until now, in guest code and in the host's kernel on its behalf; once it has ended, what it had
+    /// when this was last asked.
     fn usage(&self) -> Usage;
 
     /// The thread on the host, for accounting and diagnosis; 0 if there is none.

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::KICK_SIGNAL;
 use super::channel::set_cpus;
 use super::process::Stub;
-use super::{KICK_SIGNAL, procfs};
+use super::procfs::{self, Sample};
 use crate::{CPU_WORDS, CpuSet, Kicker, Usage};
 
 /// How often the watchdog looks.
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const PATIENCE_TICKS: u32 = 200;
 /// Ticks without anything to watch before the watchdog sleeps.
 const IDLE_TICKS: u32 = 100;
+
+const ALL_CPUS: CpuSet = [!0; CPU_WORDS];
 
 /// What a guest thread, its kickers and the watchdog share.
 pub(crate) struct KickState {
@@ -38,11 +41,13 @@ pub(crate) struct KickState {
     cpus: Mutex<CpuSet>,
     /// It has ended.
     pub(crate) gone: AtomicBool,
+    /// What the host's thread had used before it became this one.
+    pub(crate) before: Sample,
 }
 
 impl KickState {
     /// Of a thread that has just been made.
-    pub(crate) fn new(stub: &Arc<Stub>, tid: i32) -> Arc<Self> {
+    pub(crate) fn new(stub: &Arc<Stub>, tid: i32, before: Sample) -> Arc<Self> {
         Arc::new(Self {
             stub: Arc::clone(stub),
             tid,
@@ -50,14 +55,25 @@ impl KickState {
             kicked: AtomicBool::new(false),
             obeyed: AtomicU64::new(0),
             watched: AtomicBool::new(false),
-            cpus: Mutex::new([!0; CPU_WORDS]),
+            cpus: Mutex::new(ALL_CPUS),
             gone: AtomicBool::new(false),
+            before,
         })
     }
 
     /// Lets it run wherever the guest wants it to.
     pub(crate) fn roam(&self) {
         set_cpus(self.tid, &self.cpus.lock());
+    }
+
+    /// Whether it may not run everywhere.
+    pub(crate) fn is_restricted(&self) -> bool {
+        *self.cpus.lock() != ALL_CPUS
+    }
+
+    /// What the host's thread has used until now.
+    pub(crate) fn sample(&self) -> Option<Sample> {
+        procfs::sample(&self.stub.shared.proc, self.stub.pid, self.tid)
     }
 
     /// Sends the signal, whatever is under way.
@@ -102,14 +118,15 @@ impl Kicker for Arc<KickState> {
         if self.gone.load(Ordering::SeqCst) {
             return None;
         }
-        procfs::run_time(&self.stub.shared.proc, self.stub.pid, self.tid)
+        let now = procfs::run_time(&self.stub.shared.proc, self.stub.pid, self.tid)?;
+        Some(now.saturating_sub(self.before.run_time))
     }
 
     fn usage(&self) -> Option<Usage> {
         if self.gone.load(Ordering::SeqCst) {
             return None;
         }
-        procfs::usage(&self.stub.shared.proc, self.stub.pid, self.tid)
+        Some(self.sample()?.since(&self.before))
     }
 }
 

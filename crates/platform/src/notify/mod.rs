@@ -96,6 +96,7 @@ mod listener;
 mod memory;
 mod ops;
 mod options;
+mod parked;
 mod probe;
 mod process;
 mod procfs;

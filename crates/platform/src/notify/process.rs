@@ -9,6 +9,7 @@ use stockade_abi::Errno;
 
 use super::channel::{Channel, Op, hello, pair, pass_identity};
 use super::control::ControlMemory;
+use super::parked::Waiting;
 use super::slots::Slots;
 use super::zygote::fork_op;
 use super::{Shared, filter, memory};
@@ -21,6 +22,7 @@ pub(crate) struct Stub {
     pidfd: Option<OwnedFd>,
     pub(crate) channel: Mutex<Channel>,
     pub(crate) slots: Mutex<Slots>,
+    pub(crate) parked: Waiting,
     killed: AtomicBool,
 }
 
@@ -46,6 +48,7 @@ impl Stub {
             pidfd: Some(who.pidfd),
             channel: Mutex::new(Channel::new(ours, page, who.pid)),
             slots: Mutex::default(),
+            parked: Waiting::default(),
             killed: AtomicBool::new(false),
         }))
     }

@@ -30,25 +30,55 @@ pub(crate) fn write(proc: &OwnedFd, path: &str, text: &str) -> Result<(), Errno>
     Ok(())
 }
 
-/// What a thread has used. CPU time is precise in sum (`schedstat`), split into user and system as the host samples it
-/// (`stat`).
-pub(crate) fn usage(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Usage> {
-    let total = run_time(proc, pid, tid)?;
-    let stat = read(proc, &format!("{pid}/task/{tid}/stat")).ok()?;
-    let Sampled { minor_faults, major_faults, user, system } = sampled(&stat)?;
-    let user = if user + system == 0 { total } else { total.mul_f64(user as f64 / (user + system) as f64) };
-    Some(Usage { user, system: total.saturating_sub(user), minor_faults, major_faults })
+/// What a thread has used until some moment, as the host says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Precise CPU time (`schedstat`).
+    pub(crate) run_time: Duration,
+    stat: Stat,
+}
+
+impl Sample {
+    /// What has come since an earlier moment. The time is split into user and system as the host samples it.
+    pub(crate) fn since(&self, before: &Self) -> Usage {
+        let total = self.run_time.saturating_sub(before.run_time);
+        let (now, then) = (&self.stat, &before.stat);
+        let (user, system) = (now.user.saturating_sub(then.user), now.system.saturating_sub(then.system));
+        let user =
+            if user + system == 0 { total } else { total.mul_f64(user as f64 / (user + system) as f64) };
+        Usage {
+            user,
+            system: total.saturating_sub(user),
+            minor_faults: now.minor_faults.saturating_sub(then.minor_faults),
+            major_faults: now.major_faults.saturating_sub(then.major_faults),
+        }
+    }
+}
+
+/// What a thread has used.
+pub(crate) fn sample(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Sample> {
+    let run_time = run_time(proc, pid, tid)?;
+    let stat = line(proc, &format!("{pid}/task/{tid}/stat"), parse_stat)?;
+    Some(Sample { run_time, stat })
 }
 
 /// Time a thread has run.
 pub(crate) fn run_time(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Duration> {
-    let text = read(proc, &format!("{pid}/task/{tid}/schedstat")).ok()?;
-    text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    let first = |text: &str| text.split_ascii_whitespace().next()?.parse().ok();
+    line(proc, &format!("{pid}/task/{tid}/schedstat"), first).map(Duration::from_nanos)
+}
+
+/// Makes something of a file of one short line, which the host gives in one read.
+fn line<T>(proc: &OwnedFd, path: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    let fd = openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = [0; 1024];
+    let len = rustix::io::read(&fd, &mut bytes).ok()?;
+    parse(&String::from_utf8_lossy(&bytes[..len]))
 }
 
 /// Some of `stat`; times in clock ticks.
-#[derive(Debug, PartialEq, Eq)]
-struct Sampled {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stat {
     minor_faults: u64,
     major_faults: u64,
     user: u64,
@@ -56,16 +86,15 @@ struct Sampled {
 }
 
 /// Fields 10, 12, 14 and 15, counted after the name in parentheses.
-fn sampled(stat: &str) -> Option<Sampled> {
+fn parse_stat(stat: &str) -> Option<Stat> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(7);
-    let mut next = || fields.next()?.parse().ok();
-    let (minor_faults, _, major_faults, _) = (next()?, next()?, next()?, next()?);
-    Some(Sampled { minor_faults, major_faults, user: next()?, system: next()? })
+    let mut after = |skipped: usize| fields.nth(skipped)?.parse().ok();
+    Some(Stat { minor_faults: after(0)?, major_faults: after(1)?, user: after(1)?, system: after(0)? })
 }
 
 /// Resident pages of a process.
 pub(crate) fn resident_pages(proc: &OwnedFd, pid: i32) -> Option<u64> {
-    read(proc, &format!("{pid}/statm")).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+    line(proc, &format!("{pid}/statm"), |text| text.split_ascii_whitespace().nth(1)?.parse().ok())
 }
 
 #[cfg(test)]
@@ -75,7 +104,7 @@ mod tests {
     #[test]
     fn reads_ticks_behind_an_odd_name() {
         let stat = "12 (a ) b) S 1 2 3 4 5 6 7 8 9 10 77 88 0 0 20 0 1";
-        let expected = Sampled { minor_faults: 7, major_faults: 9, user: 77, system: 88 };
-        assert_eq!(sampled(stat), Some(expected));
+        let expected = Stat { minor_faults: 7, major_faults: 9, user: 77, system: 88 };
+        assert_eq!(parse_stat(stat), Some(expected));
     }
 }

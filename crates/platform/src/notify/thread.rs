@@ -13,8 +13,10 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::channel::{current_cpu, set_affinity};
 use super::kick::KickState;
 use super::listener::{Listener, Notification};
+use super::parked::Parked;
 use super::process::Stub;
-use super::{filter, frame, layout as l, memory, procfs, stub, zygote};
+use super::procfs::Sample;
+use super::{filter, frame, layout as l, memory, stub, zygote};
 use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest, Usage};
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -40,7 +42,7 @@ enum State {
 
 /// The frame of a stopped thread.
 #[derive(Clone, Copy, Debug, Default)]
-struct Frame {
+pub(crate) struct Frame {
     addr: u64,
     flags: u64,
     fpstate: u64,
@@ -48,23 +50,27 @@ struct Frame {
 
 pub(crate) struct Thread {
     stub: Arc<Stub>,
-    listener: Listener,
+    listener: Arc<Listener>,
     kick: Arc<KickState>,
     slot: u32,
     state: State,
     /// The notification to answer.
     id: u64,
     frame: Frame,
-    /// No frame has been written yet.
+    /// Its first frame has not been written yet.
     fresh: bool,
     context: Context,
     /// What the context was when the thread stopped.
     saved: Context,
-    usage: Cell<Usage>,
+    /// What the host's thread had used when last looked at.
+    used: Cell<Sample>,
 }
 
 impl Thread {
     pub(crate) fn new(stub: &Arc<Stub>) -> Result<Self, Errno> {
+        if let Some(parked) = stub.parked.take() {
+            return Ok(Self::take_over(stub, parked));
+        }
         let slot = stub.slots.lock().take().ok_or(Errno::EAGAIN)?;
         Self::create(stub, slot).inspect_err(|_| stub.slots.lock().give_back(slot))
     }
@@ -75,23 +81,53 @@ impl Thread {
             stub.channel.lock().thread(zygote::thread_op(addr)).map_err(|e| stub.failed(e))?;
         let listener = Listener::new(listener).inspect_err(|_| stub.kill())?;
         let first = listener.receive().ok_or(Errno::EAGAIN)?;
-        let tid = first.pid as i32;
-        // It was born on our CPU, like the helper; from here on it may run anywhere.
-        let kick = KickState::new(stub, tid);
-        kick.roam();
-        Ok(Self {
+        let thread = Parked {
+            listener: Arc::new(listener),
+            tid: first.pid as i32,
+            slot,
+            id: first.id,
+            frame: Frame { addr, ..Frame::default() },
+            used: Sample::default(),
+            // It was born on our CPU, like the helper; from here on it may run anywhere.
+            restricted: true,
+        };
+        Ok(Self::take_over(stub, thread))
+    }
+
+    /// A new guest thread on a thread of the host that stands in a stop. Nothing of what that was before remains: it goes on
+    /// from a frame that is written anew.
+    fn take_over(stub: &Arc<Stub>, parked: Parked) -> Self {
+        let Parked { listener, tid, slot, id, frame, used, restricted } = parked;
+        let kick = KickState::new(stub, tid, used);
+        if restricted {
+            kick.roam();
+        }
+        Self {
             stub: Arc::clone(stub),
             listener,
             kick,
             slot,
             state: State::Created,
-            id: first.id,
-            frame: Frame { addr, flags: 0, fpstate: 0 },
+            id,
+            frame,
             fresh: true,
             context: Context::default(),
             saved: Context::default(),
-            usage: Cell::default(),
-        })
+            used: Cell::new(used),
+        }
+    }
+
+    /// What becomes of the host's thread when the guest's ends.
+    fn parked(&self) -> Parked {
+        Parked {
+            listener: Arc::clone(&self.listener),
+            tid: self.kick.tid,
+            slot: self.slot,
+            id: self.id,
+            frame: self.frame,
+            used: self.used.get(),
+            restricted: self.kick.is_restricted(),
+        }
     }
 
     /// A thread does not end by itself: its whole process has been killed, by whomever.
@@ -103,10 +139,14 @@ impl Thread {
 
     fn ended(&mut self) {
         if self.state != State::Dead {
-            self.state = State::Dead;
-            self.kick.gone.store(true, Ordering::SeqCst);
+            self.gone();
             self.stub.slots.lock().give_back(self.slot);
         }
+    }
+
+    fn gone(&mut self) {
+        self.state = State::Dead;
+        self.kick.gone.store(true, Ordering::SeqCst);
     }
 
     /// Waits for the next notification.
@@ -221,7 +261,10 @@ impl Thread {
     fn write_fp(&self, fp: &FpState) -> Result<u64, Errno> {
         let xstate = self.stub.shared.xstate;
         let Some(bytes) = xstate.to_frame(fp) else { return Ok(0) };
-        let at = if self.fresh { frame::fpstate(self.slot, xstate.size) } else { self.frame.fpstate };
+        let at = match self.frame.fpstate {
+            0 => frame::fpstate(self.slot, xstate.size),
+            at => at,
+        };
         let end = super::slots::end(self.slot) - bytes.len() as u64;
         let inside = at % 64 == 0 && at >= self.frame.addr + size_of::<RtSigframe>() as u64 && at <= end;
         let at = if inside { at } else { super::slots::base(self.slot) + 1024 };
@@ -377,9 +420,11 @@ impl GuestThread for Thread {
 
     fn exit(&mut self) {
         if matches!(self.state, State::Created | State::Stopped | State::Trapped(_)) {
-            let _ = self.usage();
-            self.answer(l::RESUME_EXIT);
-            self.ended();
+            self.gone();
+            if !self.stub.parked.put(|| self.parked()) {
+                self.listener.answer(self.id, l::RESUME_EXIT);
+                self.stub.slots.lock().give_back(self.slot);
+            }
         }
     }
 
@@ -389,11 +434,11 @@ impl GuestThread for Thread {
 
     fn usage(&self) -> Usage {
         if self.state != State::Dead
-            && let Some(usage) = procfs::usage(&self.stub.shared.proc, self.stub.pid, self.kick.tid)
+            && let Some(used) = self.kick.sample()
         {
-            self.usage.set(usage);
+            self.used.set(used);
         }
-        self.usage.get()
+        self.used.get().since(&self.kick.before)
     }
 
     fn host_tid(&self) -> i32 {

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "guest code comes from the assembler, as symbols")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod again;
 mod alone;
 mod common;
 mod confined;
