@@ -105,6 +105,38 @@ impl Sink for BufSink<'_> {
     }
 }
 
+/// The first bytes of a [`Source`].
+pub struct Limited<'a> {
+    src: &'a mut dyn Source,
+    left: usize,
+}
+
+impl<'a> Limited<'a> {
+    /// Gives no more than `left` bytes.
+    pub fn new(src: &'a mut dyn Source, left: u64) -> Self {
+        Self { src, left: usize::try_from(left).unwrap_or(usize::MAX) }
+    }
+}
+
+impl Source for Limited<'_> {
+    fn remaining(&self) -> usize {
+        self.src.remaining().min(self.left)
+    }
+
+    fn take(&mut self, dst: &mut [u8]) -> Result<usize, Errno> {
+        let len = dst.len().min(self.left);
+        let n = self.src.take(&mut dst[..len])?;
+        self.left -= n;
+        Ok(n)
+    }
+
+    fn take_shared(&mut self, dst: SharedSlice<'_>) -> Result<usize, Errno> {
+        let n = self.src.take_shared(dst.split_at(self.left).0)?;
+        self.left -= n;
+        Ok(n)
+    }
+}
+
 /// A [`Source`] over a buffer of the kernel.
 #[derive(Debug)]
 pub struct BufSource<'a>(&'a [u8]);

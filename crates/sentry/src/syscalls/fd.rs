@@ -7,7 +7,9 @@ use stockade_abi::file::FOwnerEx;
 use stockade_abi::general as c;
 use stockade_abi::ioctl as io;
 
+use super::rw::too_big;
 use super::{Args, Ctx, SysResult};
+use crate::fs::pipe::{End, Pipe};
 use crate::mm::UserMemory;
 use crate::vfs::{Attrs, File, FileType, ops};
 
@@ -136,12 +138,21 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
             file.owner.lock().signal = signo;
             Ok(0)
         }
+        c::F_SETPIPE_SZ => {
+            let privileged = ctx.task.creds().has_cap(c::CAP_SYS_RESOURCE);
+            Ok(pipe(&file)?.set_size(u64::from(arg as u32), privileged)? as u64)
+        }
+        c::F_GETPIPE_SZ => Ok(pipe(&file)?.size() as u64),
         c::F_ADD_SEALS | c::F_GET_SEALS => super::memfd::seals(&file, command, arg),
         c::F_GETLK | c::F_SETLK | c::F_SETLKW | c::F_OFD_GETLK | c::F_OFD_SETLK | c::F_OFD_SETLKW => {
             super::lock::fcntl(ctx, a.i32(0), &file, command, arg)
         }
         _ => Err(Errno::EINVAL),
     }
+}
+
+fn pipe(file: &File) -> Result<&Arc<Pipe>, Errno> {
+    file.ops().downcast_ref::<End>().map(End::pipe).ok_or(Errno::EBADF)
 }
 
 pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -194,7 +205,16 @@ fn resize(ctx: &Ctx, file: &File, size: u64) -> Result<(), Errno> {
     let creds = ctx.task.creds();
     let fs = ctx.task.fs();
     let request = ops::Request { root: fs.root(), start: fs.cwd(), creds: &creds, umask: 0 };
+    check_growth(ctx, file.attrs()?.size, size)?;
     request.truncate_inode(&file.path, size)
+}
+
+/// Whether RLIMIT_FSIZE lets a file become longer.
+///
+/// # Errors
+/// EFBIG, with SIGXFSZ.
+pub(super) fn check_growth(ctx: &Ctx, old: u64, new: u64) -> Result<(), Errno> {
+    if new > old && new > ctx.task.tg.limit(c::RLIMIT_FSIZE) { too_big(ctx) } else { Ok(()) }
 }
 
 pub(super) fn ftruncate(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -221,6 +241,9 @@ pub(super) fn fallocate(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     if offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
         return Err(Errno::EFBIG);
+    }
+    if a.u32(1) & c::FALLOC_FL_KEEP_SIZE == 0 {
+        check_growth(ctx, file.attrs()?.size, offset + len)?;
     }
     file.ops().allocate(a.u32(1), offset, len)?;
     file.path.dentry.notify(c::IN_MODIFY);

@@ -3,6 +3,7 @@
 mod adjtimex;
 mod clock_id;
 mod control;
+mod copy;
 mod events;
 mod fd;
 mod futex;
@@ -31,6 +32,7 @@ mod signal;
 mod signalfd;
 mod sleep;
 mod socket;
+mod splice;
 mod stat;
 pub(crate) mod system;
 pub mod table;

@@ -6,6 +6,7 @@ use stockade_abi::file::{DIRENT_HEADER, DIRENT64_HEADER};
 use stockade_abi::general as c;
 use stockade_abi::time::{Timespec, Timeval};
 
+use super::rw::too_big;
 use super::stat::place_at;
 use super::{Args, Ctx, SysResult};
 use crate::mm::UserMemory;
@@ -286,7 +287,11 @@ pub(super) fn truncate(ctx: &mut Ctx, a: &Args) -> SysResult {
     let size = u64::try_from(a.i64(1)).map_err(|_| Errno::EINVAL)?;
     let path = ctx.path(a.u64(0))?;
     let creds = ctx.task.creds();
-    ctx.request(&creds, c::AT_FDCWD, &path)?.truncate(&path, size).map(|()| 0)
+    let limit = ctx.task.tg.limit(c::RLIMIT_FSIZE);
+    match ctx.request(&creds, c::AT_FDCWD, &path)?.truncate(&path, size, limit) {
+        Err(Errno::EFBIG) if size > limit => too_big(ctx),
+        other => other.map(|()| 0),
+    }
 }
 
 /// Entries are collected in the kernel first, this much at most.

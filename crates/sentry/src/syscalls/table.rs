@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_abi::nr;
 
 use super::{
-    Handler, adjtimex, events, fd, futex, ids, inotify, ioprio, itimer, lock, membarrier, memfd, memory,
-    message, mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw, sched,
-    signal, signalfd, sleep, socket, stat, system, time, timerfd, xattr,
+    Handler, adjtimex, copy, events, fd, futex, ids, inotify, ioprio, itimer, lock, membarrier, memfd,
+    memory, message, mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw,
+    sched, signal, signalfd, sleep, socket, splice, stat, system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -130,7 +130,7 @@ pub static TABLE: &[Syscall] = &[
     full(37, "alarm", &[Uint], itimer::alarm),
     full(38, "setitimer", &[Int, Ptr, Ptr], itimer::setitimer),
     full(39, "getpid", &[], process::getpid),
-    full(40, "sendfile", &[Fd, Fd, Ptr, Size], rw::sendfile),
+    full(40, "sendfile", &[Fd, Fd, Ptr, Size], copy::sendfile),
     partial(41, "socket", &[Int, Hex, Int], socket::socket, "AF_UNIX only"),
     full(42, "connect", &[Fd, Ptr, Uint], socket::connect),
     full(43, "accept", &[Fd, Ptr, Ptr], socket::accept),
@@ -316,6 +316,9 @@ pub static TABLE: &[Syscall] = &[
     partial(272, "unshare", &[Hex], namespaces::unshare, "no user, network, ipc namespaces"),
     full(273, "set_robust_list", &[Ptr, Size], futex::set_robust_list),
     full(274, "get_robust_list", &[Int, Ptr, Ptr], futex::get_robust_list),
+    full(275, "splice", &[Fd, Ptr, Fd, Ptr, Size, Hex], splice::splice),
+    full(276, "tee", &[Fd, Fd, Size, Hex], splice::tee),
+    full(278, "vmsplice", &[Fd, Ptr, Int, Hex], splice::vmsplice),
     full(280, "utimensat", &[DirFd, Path, Ptr, Hex], names::utimensat),
     full(281, "epoll_pwait", &[Fd, Ptr, Int, Int, Ptr, Size], events::epoll_pwait),
     full(282, "signalfd", &[Fd, Ptr, Size], signalfd::signalfd),
@@ -355,7 +358,7 @@ pub static TABLE: &[Syscall] = &[
     full(322, "execveat", &[DirFd, Path, Argv, Ptr, Hex], process::execveat),
     partial(324, "membarrier", &[Int, Hex], membarrier::membarrier, "no restartable sequences"),
     partial(325, "mlock2", &[Ptr, Size, Hex], memory::mlock2, "counted and populated, not pinned"),
-    full(326, "copy_file_range", &[Fd, Ptr, Fd, Ptr, Size, Hex], rw::copy_file_range),
+    full(326, "copy_file_range", &[Fd, Ptr, Fd, Ptr, Size, Hex], copy::copy_file_range),
     full(327, "preadv2", &[Fd, Ptr, Uint, Int, Int, Hex], rw::preadv2),
     full(328, "pwritev2", &[Fd, Ptr, Uint, Int, Int, Hex], rw::pwritev2),
     partial(329, "pkey_mprotect", &[Ptr, Size, Prot, Int], memory::pkey_mprotect, "no keys"),

@@ -270,18 +270,21 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// truncate(2).
+    /// truncate(2). A file does not become longer than `limit`.
     ///
     /// # Errors
-    /// As truncate(2).
-    pub fn truncate(&self, path: &[u8], size: u64) -> Result<(), Errno> {
+    /// As truncate(2); EFBIG beyond the limit.
+    pub fn truncate(&self, path: &[u8], size: u64, limit: u64) -> Result<(), Errno> {
         let place = self.walk(LookupFlags::FOLLOW).resolve(path)?;
         match place.dentry.inode.file_type() {
             FileType::Directory => return Err(Errno::EISDIR),
             FileType::Regular => {}
             _ => return Err(Errno::EINVAL),
         }
-        self.may(&place, Access::WRITE)?;
+        let attrs = self.may(&place, Access::WRITE)?;
+        if size > attrs.size && size > limit {
+            return Err(Errno::EFBIG);
+        }
         self.truncate_inode(&place, size)
     }
 

@@ -1,5 +1,9 @@
 //! Pipes and FIFOs (pipe(7), fifo(7)).
 
+mod budget;
+mod ring;
+mod splice;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -7,6 +11,10 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::ioctl as io;
 
+pub use self::splice::Blocked;
+
+use self::budget::Buffer;
+use self::ring::Ring;
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
 use crate::vfs::{File, FileOps, anon};
@@ -19,48 +27,6 @@ const DEFAULT_SIZE: usize = 65536;
 /// Bytes that F_SETPIPE_SZ gives without privilege (`fs.pipe-max-size`).
 pub const MAX_SIZE: usize = 1 << 20;
 
-/// A ring of bytes. The buffer is made when first written to, and then stays.
-#[derive(Default)]
-struct Ring {
-    buf: Box<[u8]>,
-    start: usize,
-    len: usize,
-}
-
-impl Ring {
-    /// Where data lies: one piece, or two around the end.
-    fn data(&self) -> (&[u8], &[u8]) {
-        let first = self.len.min(self.buf.len() - self.start);
-        (&self.buf[self.start..self.start + first], &self.buf[..self.len - first])
-    }
-
-    /// Where room is: one piece, or two around the end.
-    fn room(&mut self) -> (&mut [u8], &mut [u8]) {
-        let cap = self.buf.len();
-        let end = self.start + self.len;
-        if end >= cap {
-            let (head, _) = self.buf.split_at_mut(self.start);
-            (&mut head[end - cap..], &mut [])
-        } else {
-            let (head, tail) = self.buf.split_at_mut(end);
-            (tail, &mut head[..self.start])
-        }
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.len -= n;
-        self.start = if self.len == 0 { 0 } else { (self.start + n) % self.buf.len() };
-    }
-
-    fn resize(&mut self, size: usize) {
-        let mut buf = vec![0; size].into_boxed_slice();
-        let (a, b) = self.data();
-        buf[..a.len()].copy_from_slice(a);
-        buf[a.len()..a.len() + b.len()].copy_from_slice(b);
-        (self.buf, self.start) = (buf, 0);
-    }
-}
-
 #[derive(Default)]
 struct State {
     ring: Ring,
@@ -70,6 +36,27 @@ struct State {
     /// How often each end was opened, for those who wait for the other side of a FIFO.
     reader_opens: u64,
     writer_opens: u64,
+}
+
+/// What of a copy counts that a fault cut off: whole pages, as each is a buffer of its own on Linux.
+fn whole(done: usize, wanted: usize) -> usize {
+    if done < wanted { done / PIPE_BUF * PIPE_BUF } else { done }
+}
+
+/// A pipe that is made when memory for pipes is short has two pages.
+const SMALL_SIZE: usize = 2 * 4096;
+
+impl State {
+    /// Makes the buffer for what the size is.
+    fn make_buffer(&mut self) {
+        if self.ring.capacity() == self.size {
+            return;
+        }
+        if self.ring.capacity() == 0 && !budget::allows(self.size) {
+            self.size = self.size.min(SMALL_SIZE);
+        }
+        self.ring.set_buffer(Buffer::new(self.size));
+    }
 }
 
 /// A pipe.
@@ -107,43 +94,60 @@ impl Pipe {
             return Ok(0);
         }
         let mut state = self.state.lock();
-        if state.ring.len == 0 {
+        if state.ring.len() == 0 {
             return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
         }
-        let was_full = state.size - state.ring.len < PIPE_BUF;
-        let (a, b) = state.ring.data();
-        let mut n = dst.put(&a[..a.len().min(dst.remaining())])?;
-        if n == a.len() && !b.is_empty() {
-            // What has been taken is taken, whatever happens to the rest.
-            n += dst.put(&b[..b.len().min(dst.remaining())]).unwrap_or(0);
+        let was_full = !state.has_room();
+        let mut done = 0;
+        // A piece at a time, until a packet or the end.
+        while state.ring.len() > 0 && dst.remaining() > 0 {
+            let (piece, _) = state.ring.data();
+            let want = piece.len().min(dst.remaining());
+            match dst.put(&piece[..want]) {
+                Ok(n) => {
+                    let n = whole(n, want);
+                    if n == 0 && done == 0 {
+                        return Err(Errno::EFAULT);
+                    }
+                    done += n;
+                    if n == 0 || state.ring.consume(n) || n < want {
+                        break;
+                    }
+                }
+                // What has been taken is taken, whatever happens to the rest.
+                Err(_) if done > 0 => break,
+                Err(e) => return Err(e),
+            }
         }
-        state.ring.consume(n);
-        let has_room = state.size - state.ring.len >= PIPE_BUF;
+        let has_room = state.has_room();
         drop(state);
         if was_full && has_room {
             self.queue.notify(Readiness::WRITABLE);
         }
-        Ok(n)
+        Ok(done)
     }
 
-    fn write(&self, src: &mut dyn Source) -> Result<usize, Errno> {
+    /// With `packets` each write is read apart from others (O_DIRECT), in pieces of at most [`PIPE_BUF`] bytes.
+    fn write(&self, src: &mut dyn Source, packets: bool) -> Result<usize, Errno> {
         let want = src.remaining();
+        if want == 0 {
+            return Ok(0);
+        }
         let mut state = self.state.lock();
         if state.readers == 0 {
             return Err(Errno::EPIPE);
         }
-        if want == 0 {
-            return Ok(0);
-        }
-        if state.ring.buf.len() != state.size {
-            let size = state.size;
-            state.ring.resize(size);
-        }
-        let room = state.size - state.ring.len;
+        state.make_buffer();
+        let room = state.size - state.ring.len();
         if room == 0 || (want <= PIPE_BUF && room < want) {
             return Err(Errno::EAGAIN);
         }
-        let was_empty = state.ring.len == 0;
+        // Each takes a page on Linux.
+        if packets && state.ring.packets() >= state.size / PIPE_BUF {
+            return Err(Errno::EAGAIN);
+        }
+        let was_empty = state.ring.len() == 0;
+        let want = if packets { want.min(PIPE_BUF) } else { want };
         let (a, b) = state.ring.room();
         let first = a.len().min(want);
         let mut n = src.take(&mut a[..first])?;
@@ -151,7 +155,11 @@ impl Pipe {
             let second = b.len().min(want - n);
             n += src.take(&mut b[..second]).unwrap_or(0);
         }
-        state.ring.len += n;
+        n = whole(n, want.min(room));
+        if n == 0 {
+            return Err(Errno::EFAULT);
+        }
+        state.ring.filled(n, packets);
         drop(state);
         if was_empty {
             self.queue.notify(Readiness::READABLE);
@@ -162,7 +170,7 @@ impl Pipe {
     /// F_SETPIPE_SZ
     ///
     /// # Errors
-    /// EINVAL, EBUSY if it holds more, EPERM beyond the limit.
+    /// EINVAL, EBUSY if it holds more, EPERM beyond the limits.
     pub fn set_size(&self, size: u64, privileged: bool) -> Result<usize, Errno> {
         if size > 1 << 31 {
             return Err(Errno::EINVAL);
@@ -173,13 +181,18 @@ impl Pipe {
         }
         let size = size.min(MAX_SIZE * 16);
         let mut state = self.state.lock();
-        if size < state.ring.len {
+        if size < state.ring.len() || size / PIPE_BUF < state.ring.packets() {
             return Err(Errno::EBUSY);
         }
-        state.size = size;
-        if !state.ring.buf.is_empty() {
-            state.ring.resize(size);
+        if size > state.size && !budget::allows(size) {
+            return Err(Errno::EPERM);
         }
+        state.size = size;
+        if state.ring.capacity() > 0 {
+            state.make_buffer();
+        }
+        drop(state);
+        self.queue.notify(Readiness::WRITABLE);
         Ok(size)
     }
 
@@ -210,15 +223,15 @@ impl FileOps for End {
         self.pipe.read(dst)
     }
 
-    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
-        self.pipe.write(src)
+    fn write(&self, file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        self.pipe.write(src, file.flags() & c::O_DIRECT != 0)
     }
 
     fn poll(&self) -> Readiness {
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
         if self.reads {
-            if state.ring.len > 0 {
+            if state.ring.len() > 0 {
                 ready |= Readiness::READABLE;
             }
             if state.writers == 0 && state.writer_opens > 0 {
@@ -226,7 +239,7 @@ impl FileOps for End {
             }
         }
         if self.writes {
-            if state.size - state.ring.len >= PIPE_BUF {
+            if state.has_room() {
                 ready |= Readiness::WRITABLE;
             }
             if state.readers == 0 {
@@ -243,7 +256,7 @@ impl FileOps for End {
     fn ioctl(&self, _file: &File, mem: &MemoryManager, request: u32, arg: u64) -> Result<u64, Errno> {
         match request {
             io::FIONREAD => {
-                let len = self.pipe.state.lock().ring.len;
+                let len = self.pipe.state.lock().ring.len();
                 mem.copy_out(arg, &(len as i32))?;
                 Ok(0)
             }
@@ -257,6 +270,10 @@ impl Drop for End {
         let mut state = self.pipe.state.lock();
         state.readers -= usize::from(self.reads);
         state.writers -= usize::from(self.writes);
+        if state.readers + state.writers == 0 {
+            // What is left in a FIFO that nobody has open is gone.
+            (state.ring, state.size) = (Ring::default(), DEFAULT_SIZE);
+        }
         drop(state);
         self.pipe.queue.notify(Readiness::all());
     }
