@@ -14,6 +14,7 @@ use super::pidns::PidNamespace;
 use super::run;
 use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
 use super::tree::{Group, Tree};
+use super::workers::Workers;
 use crate::creds::Credentials;
 use crate::fs::inotify;
 use crate::fs::tmpfs::{Budget, TmpFs};
@@ -87,6 +88,8 @@ pub struct Kernel {
     pub tracer: RwLock<Option<Arc<Tracer>>>,
     /// Whether there is a tracer.
     pub is_tracing: AtomicBool,
+    /// The threads that serve guest threads.
+    pub(super) workers: Arc<Workers>,
     init: AtomicI32,
     tasks: AtomicUsize,
     tasks_refused: AtomicUsize,
@@ -160,6 +163,7 @@ impl Kernel {
             inotify_users: Arc::default(),
             tracer: RwLock::new(None),
             is_tracing: AtomicBool::new(false),
+            workers: Arc::default(),
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),

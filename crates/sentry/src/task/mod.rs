@@ -21,6 +21,7 @@ pub mod stop;
 mod thread;
 pub mod tree;
 pub mod wait;
+mod workers;
 
 pub use current::current;
 pub use deliver::Action;

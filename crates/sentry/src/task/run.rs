@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 
 use stockade_abi::Errno;
 use stockade_abi::nr;
@@ -15,23 +14,16 @@ use super::thread::{Task, work};
 use crate::signal::frame::{self, Delivery, LastFault};
 use crate::syscalls::{self, Args, Ctx, Flow, SysResult};
 
-/// Stack of a sentry thread. Path walks are the deepest.
-const STACK_SIZE: usize = 512 * 1024;
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
 
-/// Starts the sentry thread that serves a task from a context on.
+/// Has a thread of the sentry serve a task from a context on.
 ///
 /// # Errors
 /// EAGAIN if the host has no more threads.
 pub(super) fn spawn(task: &Arc<Task>, start: Context) -> Result<(), Errno> {
     let served = Arc::clone(task);
-    thread::Builder::new()
-        .name(format!("task-{}", task.tid()))
-        .stack_size(STACK_SIZE)
-        .spawn(move || serve(&served, start))
-        .map(|_| ())
-        .map_err(|_| Errno::EAGAIN)
+    task.kernel.workers.run(move || serve(&served, start))
 }
 
 fn serve(task: &Arc<Task>, start: Context) {
