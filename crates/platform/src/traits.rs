@@ -198,7 +198,8 @@ pub trait GuestThread: Send {
     /// A handle with which any thread can stop this one while it runs guest code.
     fn kicker(&self) -> Arc<dyn Kicker>;
 
-    /// What it has used until now, in guest code and in the host's kernel on its behalf; once it has ended, what it had
+    /// What it has used until now, in guest code and in the host's kernel on its behalf (that of others for it included,
+    /// as far as it is known, which [`Kicker::usage`] leaves out); once it has ended, what it had
     /// when this was last asked.
     fn usage(&self) -> Usage;
 
@@ -217,6 +218,9 @@ pub struct Usage {
     pub minor_faults: u64,
     /// Page faults that did.
     pub major_faults: u64,
+    /// Memory of its process that is resident now, in bytes and roughly: as in ru_maxrss of getrusage(2), what CPUs have
+    /// not reported yet is missing.
+    pub resident: u64,
 }
 
 /// Words of a [`CpuSet`].

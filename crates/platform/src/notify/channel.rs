@@ -38,6 +38,18 @@ pub(crate) struct Channel {
     pid: i32,
     /// CPU that the helper was last told to run on.
     cpu: Option<usize>,
+    first: First,
+}
+
+/// The guest thread that a new stub makes of its own accord, because the command was there before it.
+#[derive(Debug)]
+enum First {
+    /// None, or not any more.
+    None,
+    /// The next answer is about it.
+    Coming,
+    /// Its listener, which had to be received before another answer.
+    Here(Result<OwnedFd, Errno>),
 }
 
 /// What came with the first message of a new stub.
@@ -53,7 +65,28 @@ const SCM_PIDFD: libc::c_int = 4;
 
 impl Channel {
     pub(crate) fn new(socket: OwnedFd, page: Arc<ControlPage>, pid: i32) -> Self {
-        Self { socket, page, pid, cpu: None }
+        Self { socket, page, pid, cpu: None, first: First::None }
+    }
+
+    /// The channel of a stub that is not there yet and finds this operation, which makes a guest thread, waiting for it.
+    pub(crate) fn with_first(socket: OwnedFd, page: Arc<ControlPage>, op: Op) -> Result<Self, Errno> {
+        page.write_batch(&[op], 0);
+        send(&socket, &[])?;
+        Ok(Self { first: First::Coming, ..Self::new(socket, page, 0) })
+    }
+
+    /// Has `parent` fork the stub.
+    pub(crate) fn born_of(
+        &mut self,
+        parent: &mut Self,
+        fork: Op,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<Hello, Errno> {
+        parent.run(&[fork], fds).map_err(|(_, e)| e)?;
+        let who = hello(&self.socket)?;
+        pass_identity(&self.socket, false)?;
+        (self.pid, self.cpu) = (who.pid, parent.cpu);
+        Ok(who)
     }
 
     /// Carries out a batch. The descriptors get the numbers 1, 2, … in the helper, and are closed after the batch.
@@ -61,6 +94,7 @@ impl Channel {
     /// # Errors
     /// The index of the operation that failed, and why; ESRCH if the helper is no more, ETIMEDOUT if it did not answer.
     pub(crate) fn run(&mut self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), (usize, Errno)> {
+        self.receive_first();
         self.send(ops, fds).map_err(|e| (0, e))?;
         let (len, _) = receive(&self.socket).map_err(|e| (0, e))?;
         outcome(len)
@@ -68,7 +102,27 @@ impl Channel {
 
     /// Has the helper make a guest thread; returns its listener.
     pub(crate) fn thread(&mut self, op: Op) -> Result<OwnedFd, Errno> {
+        self.receive_first();
         self.send(&[op], &[])?;
+        self.receive_listener()
+    }
+
+    /// The listener of the guest thread that the stub has made by itself, once.
+    pub(crate) fn first_thread(&mut self) -> Result<OwnedFd, Errno> {
+        self.receive_first();
+        match std::mem::replace(&mut self.first, First::None) {
+            First::Here(listener) => listener,
+            First::None | First::Coming => Err(Errno::EAGAIN),
+        }
+    }
+
+    fn receive_first(&mut self) {
+        if matches!(self.first, First::Coming) {
+            self.first = First::Here(self.receive_listener());
+        }
+    }
+
+    fn receive_listener(&self) -> Result<OwnedFd, Errno> {
         match receive(&self.socket)? {
             (1, Some(listener)) => Ok(listener),
             (len, _) => Err(outcome(len).err().map_or(Errno::EAGAIN, |(_, e)| e)),
@@ -275,7 +329,7 @@ pub(crate) fn pass_identity(socket: &OwnedFd, on: bool) -> Result<(), Errno> {
 }
 
 /// The first message of a new stub: who it is, as the host says.
-pub(crate) fn hello(socket: &OwnedFd) -> Result<Hello, Errno> {
+fn hello(socket: &OwnedFd) -> Result<Hello, Errno> {
     let mut control = Control([0; CONTROL_LEN]);
     let (len, control_len) = receive_control(socket, &mut control)?;
     let (mut pid, mut pidfd) = (None, None);

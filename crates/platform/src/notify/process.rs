@@ -2,17 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 
-use super::channel::{Channel, Op, hello, pair, pass_identity};
+use super::channel::{Channel, Op, pair, pass_identity};
 use super::control::ControlMemory;
 use super::parked::Waiting;
 use super::slots::Slots;
-use super::zygote::fork_op;
-use super::{Shared, filter, memory};
+use super::zygote::{fork_op, thread_op};
+use super::{Shared, filter, frame, memory};
 
 /// A stub. Its PID stays taken, and its descriptor open, until this is dropped and the zygote has reaped it: so the PID
 /// never names another process while it is in use here.
@@ -21,8 +21,11 @@ pub(crate) struct Stub {
     pub(crate) pid: i32,
     pidfd: Option<OwnedFd>,
     pub(crate) channel: Mutex<Channel>,
+    /// The first is taken from the beginning.
     pub(crate) slots: Mutex<Slots>,
     pub(crate) parked: Waiting,
+    /// Guest threads that it has had.
+    pub(crate) threads: AtomicUsize,
     killed: AtomicBool,
 }
 
@@ -37,18 +40,22 @@ impl Stub {
         let page = memory.page()?;
         let (ours, theirs) = pair()?;
         pass_identity(&ours, true)?;
+        let fork = fork_op(flags, page.offset());
+        let mut slots = Slots::default();
+        let slot = slots.take().ok_or(Errno::EAGAIN)?;
+        // Whoever wants a stub wants a guest thread in it soon.
+        let mut channel = Channel::with_first(ours, page, thread_op(frame::start(slot)))?;
         let fds = [memory.descriptor(), theirs.as_fd()];
-        parent.lock().run(&[fork_op(flags, page.offset())], &fds).map_err(|(_, e)| e)?;
+        let who = channel.born_of(&mut parent.lock(), fork, &fds)?;
         drop(theirs);
-        let who = hello(&ours)?;
-        pass_identity(&ours, false)?;
         Ok(Arc::new(Self {
             shared: Arc::clone(shared),
             pid: who.pid,
             pidfd: Some(who.pidfd),
-            channel: Mutex::new(Channel::new(ours, page, who.pid)),
-            slots: Mutex::default(),
+            channel: Mutex::new(channel),
+            slots: Mutex::new(slots),
             parked: Waiting::default(),
+            threads: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
         }))
     }

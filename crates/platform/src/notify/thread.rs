@@ -10,13 +10,13 @@ use stockade_abi::signal::{SigInfo, si};
 use stockade_abi::ucontext::{RtSigframe, UC_FP_XSTATE};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::channel::{current_cpu, set_affinity};
+use super::channel::{Channel, current_cpu, set_affinity};
 use super::kick::KickState;
 use super::listener::{Listener, Notification};
 use super::parked::Parked;
 use super::process::Stub;
 use super::procfs::Sample;
-use super::{filter, frame, layout as l, memory, stub, zygote};
+use super::{filter, frame, layout as l, memory, procfs, stub, zygote};
 use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest, Usage};
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -68,17 +68,27 @@ pub(crate) struct Thread {
 
 impl Thread {
     pub(crate) fn new(stub: &Arc<Stub>) -> Result<Self, Errno> {
+        if stub.threads.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Self::create(stub, 0, Channel::first_thread);
+        }
         if let Some(parked) = stub.parked.take() {
             return Ok(Self::take_over(stub, parked));
         }
         let slot = stub.slots.lock().take().ok_or(Errno::EAGAIN)?;
-        Self::create(stub, slot).inspect_err(|_| stub.slots.lock().give_back(slot))
+        Self::create(stub, slot, |channel| channel.thread(zygote::thread_op(frame::start(slot))))
     }
 
-    fn create(stub: &Arc<Stub>, slot: u32) -> Result<Self, Errno> {
-        let addr = frame::start(slot);
-        let listener: OwnedFd =
-            stub.channel.lock().thread(zygote::thread_op(addr)).map_err(|e| stub.failed(e))?;
+    fn create(
+        stub: &Arc<Stub>,
+        slot: u32,
+        make: impl FnOnce(&mut Channel) -> Result<OwnedFd, Errno>,
+    ) -> Result<Self, Errno> {
+        let made = make(&mut stub.channel.lock());
+        let made = made.map_err(|e| stub.failed(e)).and_then(|listener| Self::begin(stub, slot, listener));
+        made.inspect_err(|_| stub.slots.lock().give_back(slot))
+    }
+
+    fn begin(stub: &Arc<Stub>, slot: u32, listener: OwnedFd) -> Result<Self, Errno> {
         let listener = Listener::new(listener).inspect_err(|_| stub.kill())?;
         let first = listener.receive().ok_or(Errno::EAGAIN)?;
         let thread = Parked {
@@ -86,7 +96,7 @@ impl Thread {
             tid: first.pid as i32,
             slot,
             id: first.id,
-            frame: Frame { addr, ..Frame::default() },
+            frame: Frame { addr: frame::start(slot), ..Frame::default() },
             used: Sample::default(),
             // It was born on our CPU, like the helper; from here on it may run anywhere.
             restricted: true,
@@ -114,6 +124,16 @@ impl Thread {
             context: Context::default(),
             saved: Context::default(),
             used: Cell::new(used),
+        }
+    }
+
+    fn sample(&self) -> Option<Sample> {
+        let stub = &self.stub;
+        // Where there is no other, what the process has used is simpler to learn, and right.
+        if stub.threads.load(Ordering::Relaxed) == 1 {
+            procfs::sample_process(&stub.shared.proc, stub.pid)
+        } else {
+            self.kick.sample()
         }
     }
 
@@ -434,7 +454,7 @@ impl GuestThread for Thread {
 
     fn usage(&self) -> Usage {
         if self.state != State::Dead
-            && let Some(used) = self.kick.sample()
+            && let Some(used) = self.sample()
         {
             self.used.set(used);
         }

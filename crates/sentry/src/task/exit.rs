@@ -48,10 +48,6 @@ impl Task {
             let _ = mm.write(clear, &0u32.to_ne_bytes());
             let _ = self.kernel.futexes.wake(mm, clear, 1, u32::MAX, false);
         }
-        // Once for a process, as a rule: to ask costs as much as a few calls.
-        if self.is_leader() || self.is_last() {
-            self.tg.note_rss(mm.space().resident_size());
-        }
     }
 
     /// The end of this task; called by its own thread, which serves no guest any more. `status` is its own; that of the

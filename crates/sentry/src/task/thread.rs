@@ -417,7 +417,8 @@ impl Task {
     /// Its guest thread has used this much; returns what it has used in all.
     pub(super) fn note_usage(&self, now: &stockade_platform::Usage) -> Usage {
         let mut sum = *self.used_before.lock();
-        let stockade_platform::Usage { user, system, minor_faults, major_faults } = *now;
+        let stockade_platform::Usage { user, system, minor_faults, major_faults, resident } = *now;
+        self.tg.note_rss(resident);
         sum += Usage { user, system, minor_faults, major_faults, waits: 0 };
         sum.waits = self.waiter.waits();
         *self.used.lock() = sum;
