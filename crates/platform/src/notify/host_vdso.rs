@@ -29,8 +29,9 @@ pub(crate) struct HostVdso {
 pub(crate) fn host_vdso(proc: &OwnedFd) -> Result<HostVdso, Errno> {
     let mut found = parse(&procfs::read(proc, "self/maps")?);
     if let Some(range) = found.image.clone() {
-        let memory =
-            openat(proc, "self/mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(errno)?;
+        // Beneath `self` it belongs to the user that the first thread is, not to this one's.
+        let memory = openat(proc, "thread-self/mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(errno)?;
         let mut image = vec![0; (range.end - range.start) as usize];
         File::from(memory)
             .read_exact_at(&mut image, range.start)
