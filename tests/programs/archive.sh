@@ -11,7 +11,7 @@ sums s > expected; cat expected
 for z in "" z j J; do
     case $z in z) c=gzip ;; j) c=bzip2 ;; J) c=xz ;; *) c=cat ;; esac
     command -v $c >/dev/null || continue
-    tar c${z}f a.tar s; mkdir out; tar xp${z}f a.tar -C out
+    tar --sort=name -c${z}f a.tar s; mkdir out; tar xp${z}f a.tar -C out
     sums out/s > got; cmp expected got && echo "tar $c"
     rm -r out
 done

@@ -271,6 +271,18 @@ pub mod si {
     pub const BUS_ADRALN: i32 = 1;
     /// SIGBUS: no such physical address.
     pub const BUS_ADRERR: i32 = 2;
+    /// SIGIO: data to read, room to write, a message, an error, urgent data, a hang-up.
+    pub const POLL_IN: i32 = 1;
+    /// See above.
+    pub const POLL_OUT: i32 = 2;
+    /// See above.
+    pub const POLL_MSG: i32 = 3;
+    /// See above.
+    pub const POLL_ERR: i32 = 4;
+    /// See above.
+    pub const POLL_PRI: i32 = 5;
+    /// See above.
+    pub const POLL_HUP: i32 = 6;
     /// SIGSYS: seccomp(2).
     pub const SYS_SECCOMP: i32 = 1;
 }
@@ -324,6 +336,15 @@ impl SigInfo {
     pub fn fault(signo: i32, code: i32, addr: u64) -> Self {
         let mut info = Self::new(signo, code);
         info.put(0, &addr.to_ne_bytes());
+        info
+    }
+
+    /// A file became ready: si_band and si_fd.
+    #[must_use]
+    pub fn polled(signo: i32, code: i32, band: i64, fd: i32) -> Self {
+        let mut info = Self::new(signo, code);
+        info.put(0, &band.to_ne_bytes());
+        info.put(8, &fd.to_ne_bytes());
         info
     }
 

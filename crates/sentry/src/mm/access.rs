@@ -173,10 +173,10 @@ macro_rules! user_buffers {
             /// # Errors
             /// EINVAL if the length is negative as ssize_t, EFAULT if it leaves the guest's addresses.
             pub fn new(mem: &'a MemoryManager, addr: u64, len: u64) -> Result<Self, Errno> {
-                let clamped = clamp_len(len)?;
                 if addr.checked_add(len).is_none_or(|end| end > mem.layout().usable.end && len > 0) {
                     return Err(Errno::EFAULT);
                 }
+                let clamped = clamp_len(len)?;
                 Ok(Self { mem, buffers: Buffers::One(addr, clamped) })
             }
 

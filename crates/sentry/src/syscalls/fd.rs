@@ -11,6 +11,8 @@ use super::rw::too_big;
 use super::{Args, Ctx, SysResult};
 use crate::fs::pipe::{End, Pipe};
 use crate::mm::UserMemory;
+use crate::task::sigio;
+use crate::vfs::file::{Owner, OwnerKind};
 use crate::vfs::{Attrs, File, FileType, ops};
 
 fn close_file(ctx: &Ctx, file: Arc<File>) {
@@ -103,31 +105,33 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
         c::F_GETFD => Ok(u64::from(ctx.files.cloexec(fd)?)),
         c::F_SETFD => ctx.files.set_cloexec(fd, arg & u64::from(c::FD_CLOEXEC) != 0).map(|()| 0),
         c::F_GETFL => Ok(u64::from(file.flags())),
-        c::F_SETFL => file.set_flags(arg as u32).map(|()| 0),
+        c::F_SETFL => set_flags(ctx, &file, fd, arg as u32),
         c::F_GETOWN => {
-            let owner = *file.owner.lock();
-            Ok(if owner.kind == 2 { -i64::from(owner.id) as u64 } else { owner.id as u64 })
+            let owner = file.owner.lock().clone();
+            Ok(if owner.kind == OwnerKind::Group { -i64::from(owner.id) as u64 } else { owner.id as u64 })
         }
         c::F_SETOWN => {
             let id = arg as i32;
-            let mut owner = file.owner.lock();
-            (owner.kind, owner.id) =
-                if id < 0 { (2, id.checked_neg().ok_or(Errno::EINVAL)?) } else { (1, id) };
-            Ok(0)
+            if id < 0 {
+                set_owner(ctx, &file, OwnerKind::Group, id.checked_neg().ok_or(Errno::EINVAL)?)
+            } else {
+                set_owner(ctx, &file, OwnerKind::Process, id)
+            }
         }
         c::F_GETOWN_EX => {
-            let owner = *file.owner.lock();
-            ctx.mm.copy_out(arg, &FOwnerEx { kind: owner.kind, pid: owner.id })?;
+            let owner = file.owner.lock().clone();
+            ctx.mm.copy_out(arg, &FOwnerEx { kind: owner.kind as i32, pid: owner.id })?;
             Ok(0)
         }
         c::F_SETOWN_EX => {
             let new: FOwnerEx = ctx.mm.copy_in(arg)?;
-            if !(0..=2).contains(&new.kind) {
-                return Err(Errno::EINVAL);
-            }
-            let mut owner = file.owner.lock();
-            (owner.kind, owner.id) = (new.kind, new.pid);
-            Ok(0)
+            let kind = match new.kind {
+                0 => OwnerKind::Thread,
+                1 => OwnerKind::Process,
+                2 => OwnerKind::Group,
+                _ => return Err(Errno::EINVAL),
+            };
+            set_owner(ctx, &file, kind, new.pid)
         }
         c::F_GETSIG => Ok(file.owner.lock().signal as u64),
         c::F_SETSIG => {
@@ -151,6 +155,23 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
 }
 
+fn set_flags(ctx: &Ctx, file: &Arc<File>, fd: i32, flags: u32) -> SysResult {
+    file.set_flags(flags)?;
+    sigio::update(&ctx.task.kernel, file, fd);
+    Ok(0)
+}
+
+/// Who is told by signals that a file is ready; 0 for nobody.
+fn set_owner(ctx: &Ctx, file: &File, kind: OwnerKind, id: i32) -> SysResult {
+    let root_id = match id {
+        0 => 0,
+        id => ctx.task.tg.pidns.root_of(id).ok_or(Errno::ESRCH)?,
+    };
+    let mut owner = file.owner.lock();
+    *owner = Owner { kind, id, root_id, signal: owner.signal, creds: Some(ctx.task.creds()) };
+    Ok(0)
+}
+
 fn pipe(file: &File) -> Result<&Arc<Pipe>, Errno> {
     file.ops().downcast_ref::<End>().map(End::pipe).ok_or(Errno::EBADF)
 }
@@ -169,7 +190,7 @@ pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
         io::FIOASYNC => {
             let on: i32 = ctx.mm.copy_in(arg)?;
             let flags = if on != 0 { file.flags() | c::FASYNC } else { file.flags() & !c::FASYNC };
-            file.set_flags(flags).map(|()| 0)
+            set_flags(ctx, &file, fd, flags)
         }
         io::FIONREAD if file.ops().is_seekable() && file.attrs()?.file_type() == FileType::Regular => {
             let size = file.attrs()?.size;
@@ -194,6 +215,20 @@ pub(super) fn fdatasync(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 pub(super) fn sync(_ctx: &mut Ctx, _a: &Args) -> SysResult {
     Ok(0)
+}
+
+/// What is written is with the host's kernel already, which writes it back when it likes: this begins nothing.
+pub(super) fn sync_file_range(ctx: &mut Ctx, a: &Args) -> SysResult {
+    const FLAGS: u32 = 7;
+    let file = ctx.file(a.i32(0))?;
+    let end = a.i64(1).checked_add(a.i64(2));
+    if a.u32(3) & !FLAGS != 0 || a.i64(1) < 0 || end.is_none_or(|end| end < a.i64(1)) {
+        return Err(Errno::EINVAL);
+    }
+    match file.attrs()?.file_type() {
+        FileType::Regular | FileType::BlockDevice | FileType::Directory | FileType::Symlink => Ok(0),
+        _ => Err(Errno::ESPIPE),
+    }
 }
 
 pub(super) fn syncfs(ctx: &mut Ctx, a: &Args) -> SysResult {

@@ -32,7 +32,9 @@ const KNOWN: u32 = c::O_ACCMODE
 /// Opens and installs. `flags` are checked for form.
 fn do_open(ctx: &mut Ctx, dirfd: i32, path: &[u8], flags: u32, mode: u32, how: LookupFlags) -> SysResult {
     let creds = ctx.task.creds();
-    let request = ctx.request(&creds, dirfd, path)?;
+    // There an absolute path begins at the descriptor, too.
+    let start = if how.contains(LookupFlags::IN_ROOT) { b"" } else { path };
+    let request = ctx.request(&creds, dirfd, start)?;
     let file = request.open(path, flags, mode, how)?;
     let file = crate::fs::after_open(ctx, file, flags)?;
     Ok(ctx.files.add(file, flags & c::O_CLOEXEC != 0, ctx.task.fd_limit())? as u64)

@@ -11,6 +11,7 @@ use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
 use super::open::copy_in_extensible;
 use super::time::rusage;
 use super::{Args, Ctx, Flow, SysResult};
+use crate::fs::pidfd::PidFd;
 use crate::mm::UserMemory;
 use crate::task::clone::{self, CloneArgs};
 use crate::task::exec::{self, ByDescriptor};
@@ -204,7 +205,7 @@ pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
         c::P_PGID if id > 0 => Which::Group(pidns.root_of(id).ok_or(Errno::ECHILD)?),
         c::P_PIDFD if id >= 0 => {
             let file = ctx.files.get(id)?;
-            let pidfd = file.ops().downcast_ref::<crate::fs::pidfd::PidFd>().ok_or(Errno::EBADF)?;
+            let pidfd = file.ops().downcast_ref::<PidFd>().ok_or(Errno::EBADF)?;
             if file.is_nonblocking() {
                 options |= c::WNOHANG;
             }
@@ -317,6 +318,24 @@ pub(super) fn setsid(ctx: &mut Ctx, _a: &Args) -> SysResult {
     (group.sid, group.pgid) = (me, me);
     group.tty = None;
     Ok(ctx.task.tg.pidns.local(me) as u64)
+}
+
+pub(super) fn pidfd_getfd(ctx: &mut Ctx, a: &Args) -> SysResult {
+    if a.u32(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = ctx.files.get(a.i32(0))?;
+    let pidfd = file.ops().downcast_ref::<PidFd>().ok_or(Errno::EBADF)?;
+    let target = {
+        let tree = ctx.task.kernel.tree.lock();
+        let group = tree.group(pidfd.tg.tgid).ok().filter(|g| Arc::ptr_eq(&g.tg, &pidfd.tg));
+        group.and_then(|g| g.threads.first().cloned()).ok_or(Errno::ESRCH)?
+    };
+    if !ctx.task.may_look_into(&target) {
+        return Err(Errno::EPERM);
+    }
+    let theirs = target.files().get(a.i32(1))?;
+    Ok(ctx.files.add(theirs, true, ctx.task.fd_limit())? as u64)
 }
 
 pub(super) fn set_tid_address(ctx: &mut Ctx, a: &Args) -> SysResult {

@@ -77,7 +77,7 @@ pub fn open_executable(
     let place = request.walk(flags).resolve(path)?;
     check_executable(&request, &place)?;
     let ops = Arc::clone(&place.dentry.inode).open(c::O_RDONLY)?;
-    Ok(File::open(place, ops, c::O_RDONLY))
+    File::executable(place, ops)
 }
 
 fn check_executable(request: &ops::Request<'_>, place: &crate::vfs::Path) -> Result<(), Errno> {
@@ -104,7 +104,7 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
             };
             check_executable(&who, &file.path)?;
             let ops = Arc::clone(&file.path.dentry.inode).open(c::O_RDONLY)?;
-            File::open(file.path.clone(), ops, c::O_RDONLY)
+            File::executable(file.path.clone(), ops)?
         }
         None => open_executable(request.creds, request.fs, request.path, request.no_follow)?,
     };

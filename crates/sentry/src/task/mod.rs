@@ -17,6 +17,7 @@ mod orphans;
 pub mod pidns;
 pub mod run;
 pub mod send;
+pub mod sigio;
 pub mod stop;
 mod thread;
 pub mod tree;

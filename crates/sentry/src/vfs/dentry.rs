@@ -1,7 +1,7 @@
 //! Names that have been looked up, and the tree they form.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -79,6 +79,10 @@ pub struct Dentry {
     ino: OnceLock<u64>,
     /// Whether the name was the last one of its inode when it was removed.
     last_link: AtomicBool,
+    /// Whether it may get its first name (O_TMPFILE).
+    linkable: AtomicBool,
+    /// Open files that write, or, below zero, executions that keep these away.
+    writers: AtomicI32,
 }
 
 /// Cached children are kept alive by their directory, others only by their users.
@@ -120,6 +124,8 @@ impl Dentry {
             mounts: AtomicU32::new(0),
             ino: OnceLock::new(),
             last_link: AtomicBool::new(false),
+            linkable: AtomicBool::new(false),
+            writers: AtomicI32::new(0),
         })
     }
 
@@ -155,6 +161,48 @@ impl Dentry {
                 Ok(*self.ino.get_or_init(|| ino))
             }
         }
+    }
+
+    /// Made without a name that it may get later.
+    pub(super) fn set_linkable(&self) {
+        self.linkable.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_linkable(&self) -> bool {
+        self.linkable.load(Ordering::Relaxed)
+    }
+
+    /// Changes the count of writers, unless it is on the other side of zero.
+    fn count_writers(&self, by: i32) -> Result<(), Errno> {
+        let change = |n: i32| if n.signum() == -by { None } else { n.checked_add(by) };
+        let changed = self.writers.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        changed.map(|_| ()).map_err(|_| Errno::ETXTBSY)
+    }
+
+    /// Somebody begins to write.
+    ///
+    /// # Errors
+    /// ETXTBSY while it is executed.
+    pub(super) fn get_write_access(&self) -> Result<(), Errno> {
+        self.count_writers(1)
+    }
+
+    /// Somebody ends writing.
+    pub(super) fn put_write_access(&self) {
+        self.writers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Somebody begins to execute it.
+    ///
+    /// # Errors
+    /// ETXTBSY while somebody writes.
+    pub(super) fn deny_write_access(&self) -> Result<(), Errno> {
+        self.count_writers(-1)
+    }
+
+    /// Somebody ends executing it.
+    pub(super) fn allow_write_access(&self) {
+        self.writers.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn set_last_link(&self) {

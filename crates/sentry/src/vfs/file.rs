@@ -11,11 +11,12 @@ use stockade_abi::general as c;
 
 use super::attrs::{Attrs, FileType};
 use super::mount::Path;
+use crate::creds::Credentials;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager};
 use crate::net::Socket;
 use crate::tty::Tty;
-use crate::wait::{Readiness, WaitQueue};
+use crate::wait::{Readiness, Registration, WaitQueue};
 
 /// Where a seek is relative to (lseek(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,15 +205,41 @@ impl dyn FileOps {
     }
 }
 
-/// Who gets SIGIO (F_SETOWN, F_SETOWN_EX).
+/// What an owner is (F_SETOWN_EX).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnerKind {
+    /// F_OWNER_TID
+    #[default]
+    Thread,
+    /// F_OWNER_PID
+    Process,
+    /// F_OWNER_PGRP
+    Group,
+}
+
+/// Who gets SIGIO (F_SETOWN, F_SETOWN_EX).
+#[derive(Clone, Debug, Default)]
 pub struct Owner {
-    /// F_OWNER_ kind.
-    pub kind: i32,
-    /// Thread, process or group.
+    /// What it is.
+    pub kind: OwnerKind,
+    /// Its number where it was set, 0 for nobody.
     pub id: i32,
+    /// Its number in the root namespace.
+    pub root_id: i32,
     /// F_SETSIG
     pub signal: i32,
+    /// Who set it.
+    pub creds: Option<Arc<Credentials>>,
+}
+
+/// What an open file keeps away from what it is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    No,
+    /// It writes: nobody may execute it.
+    Writer,
+    /// It is executed: nobody may write.
+    Executable,
 }
 
 /// An open file description.
@@ -225,8 +252,12 @@ pub struct File {
     position: Mutex<u64>,
     /// It has or has had a lock of its own.
     has_had_lock: AtomicBool,
+    /// How it is counted at its name.
+    counted: Counted,
     /// F_SETOWN
     pub owner: Mutex<Owner>,
+    /// Watching for O_ASYNC.
+    pub sigio: Mutex<Option<Registration>>,
 }
 
 /// Status flags that F_SETFL changes.
@@ -236,6 +267,10 @@ impl File {
     /// A description of something open; `flags` are open(2)'s, without those that only matter while opening.
     #[must_use]
     pub fn new(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+        Self::counted(path, ops, flags, Counted::No)
+    }
+
+    fn counted(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
         Arc::new(Self {
@@ -245,14 +280,34 @@ impl File {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             position: Mutex::new(0),
             has_had_lock: AtomicBool::new(false),
+            counted,
             owner: Mutex::default(),
+            sigio: Mutex::default(),
         })
     }
 
     /// As [`new`](Self::new), for those who open by name: whoever watches is told.
     #[must_use]
     pub fn open(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
-        let file = Self::new(path, ops, flags | c::O_LARGEFILE);
+        Self::opened(path, ops, flags, Counted::No)
+    }
+
+    /// As [`open`](Self::open), for who writes a regular file and has write access to it.
+    pub(super) fn writer(path: Path, ops: Arc<dyn FileOps>, flags: u32) -> Arc<Self> {
+        Self::opened(path, ops, flags, Counted::Writer)
+    }
+
+    /// As [`open`](Self::open), to execute it: nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// ETXTBSY while somebody writes.
+    pub fn executable(path: Path, ops: Arc<dyn FileOps>) -> Result<Arc<Self>, Errno> {
+        path.dentry.deny_write_access()?;
+        Ok(Self::opened(path, ops, c::O_RDONLY, Counted::Executable))
+    }
+
+    fn opened(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
+        let file = Self::counted(path, ops, flags | c::O_LARGEFILE, counted);
         file.path.dentry.notify(c::IN_OPEN);
         file
     }
@@ -322,13 +377,13 @@ impl File {
     /// Whether it was opened for reading.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.is_path_only() && self.flags() & c::O_ACCMODE != c::O_WRONLY
+        !self.is_path_only() && matches!(self.flags() & c::O_ACCMODE, c::O_RDONLY | c::O_RDWR)
     }
 
     /// Whether it was opened for writing.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        !self.is_path_only() && self.flags() & c::O_ACCMODE != c::O_RDONLY
+        !self.is_path_only() && matches!(self.flags() & c::O_ACCMODE, c::O_WRONLY | c::O_RDWR)
     }
 
     /// Attributes of what is open.
@@ -434,7 +489,7 @@ impl File {
     /// lseek(2).
     ///
     /// # Errors
-    /// ESPIPE without offsets, EINVAL, EOVERFLOW, ENXIO.
+    /// ESPIPE without offsets, EINVAL, ENXIO.
     pub fn seek(&self, whence: Seek, offset: i64) -> Result<u64, Errno> {
         if self.ops.ignores_seeks() {
             return Ok(0);
@@ -445,7 +500,7 @@ impl File {
         let mut position = self.position.lock();
         let target = match whence {
             Seek::Set => offset,
-            Seek::Current => (*position as i64).checked_add(offset).ok_or(Errno::EOVERFLOW)?,
+            Seek::Current => (*position as i64).checked_add(offset).ok_or(Errno::EINVAL)?,
             _ => self.ops.seek(self, whence, offset)? as i64,
         };
         *position = u64::try_from(target).map_err(|_| Errno::EINVAL)?;
@@ -466,6 +521,11 @@ impl Drop for File {
         if !self.is_path_only() {
             let event = if self.is_writable() { c::IN_CLOSE_WRITE } else { c::IN_CLOSE_NOWRITE };
             self.path.dentry.notify(event);
+        }
+        match self.counted {
+            Counted::No => {}
+            Counted::Writer => self.path.dentry.put_write_access(),
+            Counted::Executable => self.path.dentry.allow_write_access(),
         }
         if self.has_had_lock.load(Ordering::Relaxed) {
             self.release_locks();

@@ -207,8 +207,12 @@ impl<'a> Request<'a> {
         let inode = dir.dentry.inode.create_unnamed(&self.new_node(&attrs, NodeKind::Regular, mode))?;
         let name = format!("#{}", inode.attrs()?.ino);
         let dentry = Dentry::unattached(Arc::clone(&dir.dentry.sb), Arc::clone(&inode), name.as_bytes());
+        if flags & c::O_EXCL == 0 {
+            dentry.set_linkable();
+        }
         let ops = inode.open(flags)?;
-        Ok(File::open(Path { mount: dir.mount, dentry }, ops, flags))
+        dentry.get_write_access()?;
+        Ok(File::writer(Path { mount: dir.mount, dentry }, ops, flags))
     }
 
     /// Opens what is at a place. `created`: by this very call, so that permissions do not matter.
@@ -248,12 +252,22 @@ impl<'a> Request<'a> {
                 return Err(Errno::EPERM);
             }
         }
-        let ops = Arc::clone(inode).open(flags)?;
-        let file = File::open(place, ops, flags);
-        if flags & c::O_TRUNC != 0 && kind == FileType::Regular && !created {
+        let truncates = flags & c::O_TRUNC != 0 && !created;
+        if kind != FileType::Regular || (mode == c::O_RDONLY && !truncates) {
+            let ops = Arc::clone(inode).open(flags)?;
+            return Ok(File::open(place, ops, flags));
+        }
+        place.dentry.get_write_access()?;
+        let ops = Arc::clone(inode).open(flags).inspect_err(|_| place.dentry.put_write_access())?;
+        let file = File::writer(place, ops, flags);
+        if truncates {
             self.truncate_inode(&file.path, 0)?;
         }
-        Ok(file)
+        if mode != c::O_RDONLY {
+            return Ok(file);
+        }
+        // Who only cut it off writes no longer.
+        Ok(File::open(file.path.clone(), Arc::clone(file.ops()), flags))
     }
 
     /// Sets the size, and clears set-id bits as a write would.
@@ -285,7 +299,10 @@ impl<'a> Request<'a> {
         if size > attrs.size && size > limit {
             return Err(Errno::EFBIG);
         }
-        self.truncate_inode(&place, size)
+        place.dentry.get_write_access()?;
+        let result = self.truncate_inode(&place, size);
+        place.dentry.put_write_access();
+        result
     }
 
     /// mkdir(2), mknod(2), symlink(2).
@@ -342,6 +359,10 @@ impl<'a> Request<'a> {
         }
         if target.dentry.inode.is_dir() {
             return Err(Errno::EPERM);
+        }
+        // What has lost its last name does not get another, unless it never had one.
+        if target.dentry.inode.attrs()?.nlink == 0 && !target.dentry.is_linkable() {
+            return Err(Errno::ENOENT);
         }
         self.may_create_in(&dir)?;
         dir.dentry.inode.link(&name, &target.dentry.inode)?;

@@ -68,6 +68,8 @@ pub struct Walk<'a> {
     creds: &'a Credentials,
     flags: LookupFlags,
     links: u32,
+    /// The walk began at the root.
+    from_root: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -75,24 +77,34 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn new(root: &Path, start: &Path, creds: &'a Credentials, flags: LookupFlags) -> Self {
         let root = if flags.contains(LookupFlags::IN_ROOT) { start.clone() } else { root.clone() };
-        Self { root, start: start.clone(), creds, flags, links: 0 }
+        Self { root, start: start.clone(), creds, flags, links: 0, from_root: false }
     }
 
-    fn begin(&self, path: &[u8]) -> Result<Path, Errno> {
+    fn begin(&mut self, path: &[u8]) -> Result<Path, Errno> {
         if path.len() >= PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
         if path.first() != Some(&b'/') {
             return Ok(self.start.clone());
         }
-        self.jump_to_root()
-    }
-
-    fn jump_to_root(&self) -> Result<Path, Errno> {
         if self.flags.contains(LookupFlags::BENEATH) {
             return Err(Errno::EXDEV);
         }
-        self.crossed(&self.start, self.root.clone())
+        self.from_root = true;
+        Ok(self.root.clone())
+    }
+
+    /// An absolute link in `dir` leads to the root.
+    fn jump_to_root(&self, dir: &Path) -> Result<Path, Errno> {
+        if self.flags.contains(LookupFlags::BENEATH) {
+            return Err(Errno::EXDEV);
+        }
+        // As on Linux, which does not know the mount of the root before a walk has been there.
+        let known = self.from_root || self.flags.contains(LookupFlags::IN_ROOT);
+        if self.flags.contains(LookupFlags::NO_XDEV) && !known {
+            return Err(Errno::EXDEV);
+        }
+        self.crossed(dir, self.root.clone())
     }
 
     /// `to`, unless mounts must not be left and it is on another.
@@ -189,7 +201,7 @@ impl<'a> Walk<'a> {
         match self.link_target(&dir, place)? {
             Target::Place(place) => Ok(place),
             Target::Text(text) => {
-                let from = if text.first() == Some(&b'/') { self.jump_to_root()? } else { dir };
+                let from = if text.first() == Some(&b'/') { self.jump_to_root(&dir)? } else { dir };
                 let Parent { dir, last, trailing_slash } = self.parent_from(from, Cow::Owned(text))?;
                 let place = self.finish(dir, &last, true)?;
                 if trailing_slash && !place.dentry.inode.is_dir() {
@@ -264,7 +276,7 @@ impl<'a> Walk<'a> {
                             Target::Place(place) => at = place,
                             Target::Text(mut text) => {
                                 if text.first() == Some(&b'/') {
-                                    at = self.jump_to_root()?;
+                                    at = self.jump_to_root(&at)?;
                                 }
                                 text.extend_from_slice(&rest[len..]);
                                 if text.len() >= PATH_MAX * 2 {

@@ -146,7 +146,6 @@ impl Pipe {
         if packets && state.ring.packets() >= state.size / PIPE_BUF {
             return Err(Errno::EAGAIN);
         }
-        let was_empty = state.ring.len() == 0;
         let want = if packets { want.min(PIPE_BUF) } else { want };
         let (a, b) = state.ring.room();
         let first = a.len().min(want);
@@ -161,9 +160,8 @@ impl Pipe {
         }
         state.ring.filled(n, packets);
         drop(state);
-        if was_empty {
-            self.queue.notify(Readiness::READABLE);
-        }
+        // Also if it was not empty, for those who watch edges.
+        self.queue.notify(Readiness::READABLE);
         Ok(n)
     }
 

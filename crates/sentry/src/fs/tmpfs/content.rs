@@ -22,8 +22,26 @@ const MAX_SIZE: u64 = i64::MAX as u64;
 /// Bytes moved at once through a buffer.
 const BOUNCE: usize = 64 * 1024;
 
+const PAGE: u64 = 4096;
+
+/// Bytes, and which of their pages are more than a hole.
+#[derive(Default)]
+struct Chunk {
+    bytes: Box<[u8]>,
+    /// A bit for each page that was written.
+    written: u32,
+    /// A bit for each page that was set aside.
+    reserved: u32,
+}
+
+/// The bits of the pages that hold some bytes of a chunk.
+fn page_bits(from: usize, to: usize) -> u32 {
+    let (first, end) = (from as u64 / PAGE, (to as u64).div_ceil(PAGE));
+    if from >= to { 0 } else { (u32::MAX >> (32 - (end - first))) << first }
+}
+
 enum Storage {
-    Chunks(BTreeMap<u64, Box<[u8]>>),
+    Chunks(BTreeMap<u64, Chunk>),
     Memfd(Arc<OwnedFd>),
 }
 
@@ -54,7 +72,14 @@ impl Content {
     /// Bytes that it takes, in units of 512.
     #[must_use]
     pub fn blocks(&self) -> u64 {
-        self.charged / 512
+        match &self.storage {
+            Storage::Chunks(chunks) => {
+                let pages: u64 =
+                    chunks.values().map(|c| u64::from((c.written | c.reserved).count_ones())).sum();
+                pages * (PAGE / 512)
+            }
+            Storage::Memfd(fd) => rustix::fs::fstat(fd).map_or(0, |s| s.st_blocks as u64),
+        }
     }
 
     /// What can no longer be done to it (F_GET_SEALS).
@@ -88,8 +113,8 @@ impl Content {
                     let within = (at % CHUNK) as usize;
                     let want = (len - done).min(CHUNK as usize - within);
                     match chunks.get(&(at / CHUNK)) {
-                        Some(chunk) if within < chunk.len() => {
-                            dst.put(&chunk[within..chunk.len().min(within + want)])
+                        Some(Chunk { bytes, .. }) if within < bytes.len() => {
+                            dst.put(&bytes[within..bytes.len().min(within + want)])
                         }
                         _ => dst.put_zeros(want),
                     }
@@ -114,10 +139,10 @@ impl Content {
     }
 
     /// The part of a chunk that holds `len` bytes from `within` on; small files have small chunks.
-    fn chunk_for(&mut self, index: u64, within: usize, len: usize) -> Result<&mut [u8], Errno> {
+    fn chunk_for(&mut self, index: u64, within: usize, len: usize) -> Result<&mut Chunk, Errno> {
         let need = within + len;
         let Storage::Chunks(chunks) = &mut self.storage else { return Err(Errno::EIO) };
-        let have = chunks.get(&index).map_or(0, |c| c.len());
+        let have = chunks.get(&index).map_or(0, |c| c.bytes.len());
         if have < need {
             // Doubling keeps appending cheap; whole pages keep the count honest.
             let grown = if index == 0 {
@@ -128,14 +153,12 @@ impl Content {
             let extra = (grown - have) as u64;
             self.budget.take(extra)?;
             self.charged += extra;
-            let mut chunk = vec![0; grown].into_boxed_slice();
-            if let Some(old) = chunks.get(&index) {
-                chunk[..have].copy_from_slice(old);
-            }
-            chunks.insert(index, chunk);
+            let mut bytes = vec![0; grown].into_boxed_slice();
+            let chunk = chunks.entry(index).or_default();
+            bytes[..have].copy_from_slice(&chunk.bytes);
+            chunk.bytes = bytes;
         }
-        let chunk = chunks.get_mut(&index).ok_or(Errno::EIO)?;
-        Ok(&mut chunk[within..need])
+        chunks.get_mut(&index).ok_or(Errno::EIO)
     }
 
     /// Writes at an offset.
@@ -152,7 +175,11 @@ impl Content {
                 let within = (at % CHUNK) as usize;
                 let want = (len - done).min(CHUNK as usize - within);
                 match self.chunk_for(at / CHUNK, within, want) {
-                    Ok(room) => src.take(room),
+                    Ok(chunk) => {
+                        let taken = src.take(&mut chunk.bytes[within..within + want]);
+                        chunk.written |= page_bits(within, within + taken.unwrap_or(0));
+                        taken
+                    }
                     Err(e) => Err(e),
                 }
             } else {
@@ -215,13 +242,23 @@ impl Content {
                 for index in touched {
                     let base = index * CHUNK;
                     if offset <= base && base + CHUNK <= end {
-                        let gone = chunks.remove(&index).map_or(0, |c| c.len()) as u64;
+                        let gone = chunks.remove(&index).map_or(0, |c| c.bytes.len()) as u64;
                         self.budget.give(gone);
                         self.charged -= gone;
                     } else if let Some(chunk) = chunks.get_mut(&index) {
-                        let from = offset.saturating_sub(base).min(chunk.len() as u64) as usize;
-                        let to = (end - base).min(chunk.len() as u64) as usize;
-                        chunk[from..to].fill(0);
+                        let have = chunk.bytes.len() as u64;
+                        let from = offset.saturating_sub(base).min(have) as usize;
+                        let to = (end - base).min(have) as usize;
+                        chunk.bytes[from..to].fill(0);
+                        // Only whole pages become holes; the last one may end with the file.
+                        let last = if end >= self.size {
+                            CHUNK as usize
+                        } else {
+                            to / PAGE as usize * PAGE as usize
+                        };
+                        let gone = page_bits(from.next_multiple_of(PAGE as usize), last);
+                        chunk.written &= !gone;
+                        chunk.reserved &= !gone;
                     }
                 }
             }
@@ -236,6 +273,18 @@ impl Content {
         let (limit, used) = self.budget.figures();
         if len > limit.saturating_sub(used) && len > self.charged {
             return Err(self.budget.full());
+        }
+        if let Storage::Memfd(fd) = &self.storage {
+            fallocate(fd, FallocateFlags::KEEP_SIZE, offset, len).map_err(host)?;
+        } else {
+            let mut at = offset;
+            while at < end {
+                let within = at % CHUNK;
+                let part = (CHUNK - within).min(end - at);
+                let chunk = self.chunk_for(at / CHUNK, within as usize, part as usize)?;
+                chunk.reserved |= page_bits(within as usize, (within + part) as usize);
+                at += part;
+            }
         }
         if !keep_size && end > self.size {
             self.resize(end)?;
@@ -259,14 +308,18 @@ impl Content {
                     if at >= self.size {
                         return if whence == Seek::Data { Err(Errno::ENXIO) } else { Ok(self.size) };
                     }
-                    let is_data =
-                        chunks.get(&(at / CHUNK)).is_some_and(|c| ((at % CHUNK) as usize) < c.len());
+                    let written = chunks.get(&(at / CHUNK)).map_or(0, |c| c.written);
+                    let is_data = written >> (at % CHUNK / PAGE) & 1 == 1;
                     if is_data == (whence == Seek::Data) {
                         return Ok(at);
                     }
-                    at = match chunks.get(&(at / CHUNK)) {
-                        Some(c) if is_data => at / CHUNK * CHUNK + c.len() as u64,
-                        _ => (at / CHUNK + 1) * CHUNK,
+                    at = match written {
+                        // The next chunk that there is: files can be much larger than what they hold.
+                        0 => chunks
+                            .range(at / CHUNK + 1..)
+                            .next()
+                            .map_or(self.size, |(&index, _)| index * CHUNK),
+                        _ => (at / PAGE + 1) * PAGE,
                     };
                 }
             }
@@ -283,10 +336,22 @@ impl Content {
         ftruncate(&fd, self.size).map_err(host)?;
         for (index, chunk) in chunks {
             let base = index * CHUNK;
-            let len = (chunk.len() as u64).min(self.size.saturating_sub(base)) as usize;
+            let len = (chunk.bytes.len() as u64).min(self.size.saturating_sub(base)) as usize;
             let mut done = 0;
             while done < len {
-                done += pwrite(&fd, &chunk[done..len], base + done as u64).map_err(host)?;
+                let page = (done + 1).next_multiple_of(PAGE as usize).min(len);
+                if chunk.written & page_bits(done, page) == 0 {
+                    done = page;
+                    continue;
+                }
+                // As many pages as follow each other.
+                let mut end = page;
+                while end < len && chunk.written & page_bits(end, end + 1) != 0 {
+                    end = (end + PAGE as usize).min(len);
+                }
+                while done < end {
+                    done += pwrite(&fd, &chunk.bytes[done..end], base + done as u64).map_err(host)?;
+                }
             }
         }
         let fd = Arc::new(fd);
