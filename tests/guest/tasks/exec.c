@@ -70,6 +70,32 @@ CASE(arguments)
     reap(pid);
 }
 
+/* Strings wherever they may lie: in one page, across pages, the same one again, at the end of what is mapped. */
+CASE(arguments_anywhere)
+{
+    char *m = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(m + 3 * 4096, 4096);
+    char *across = strcpy(m + 4096 - 3, "across pages"), *last = strcpy(m + 3 * 4096 - 5, "last");
+    char *late = strcpy(m + 2000, "late"), *early = strcpy(m + 100, "early");
+    char *long_one = memset(m + 4096 + 500, 'x', 5000);
+    long_one[5000] = 0;
+    char *argv[] = {self, "--as", "args", late, early, across, late + 2, last, "", early, long_one, NULL};
+    pid_t pid;
+    CHILD(pid) execve(self, argv, argv);
+    reap(pid);
+    last[4] = 'x';
+    TRY(execve(self, argv, argv));
+}
+
+CASE(what_is_missing_is_found_out_first)
+{
+    TRY(execve("/nonexistent", (void *)8, (void *)8));
+    TRY(execve("/etc/passwd/no", (void *)8, NULL));
+    char *bad[] = {(void *)8, NULL};
+    TRY(execve("/nonexistent", bad, NULL));
+    TRY(execve("/bin/true", bad, NULL));
+}
+
 CASE(empty_argv)
 {
     pid_t pid;

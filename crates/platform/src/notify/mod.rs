@@ -193,7 +193,7 @@ impl Shared {
     }
 
     fn new_space(self: &Arc<Self>) -> Result<Space, Errno> {
-        self.reaper.reap(self);
+        self.reaper.reap_some(self);
         let made = Stub::fork_from(self, &self.zygote, filter::ZYGOTE_FORK_FLAGS);
         Ok(Space(made.inspect_err(|error| tracing::debug!(%error, "no new stub from the zygote"))?))
     }

@@ -1,7 +1,7 @@
 //! Changes of guest memory, as the helper's operations.
 
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use stockade_abi::Errno;
 
@@ -53,8 +53,12 @@ fn encode<'a>(layout: &Layout, change: &MemoryOp<'a>, fds: &mut Vec<BorrowedFd<'
             let len = check(layout, range)?;
             let mut flags = libc::MAP_FIXED;
             let mut add = |fd: BorrowedFd<'a>| {
-                fds.push(fd);
-                fds.len() as u64
+                let known = fds.iter().position(|other| other.as_raw_fd() == fd.as_raw_fd());
+                known.unwrap_or_else(|| {
+                    fds.push(fd);
+                    fds.len() - 1
+                }) as u64
+                    + 1
             };
             let (kind, fd, offset) = match *backing {
                 Backing::Anonymous => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, u64::MAX, 0),

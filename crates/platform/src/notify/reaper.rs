@@ -13,6 +13,8 @@ use super::layout::MAX_FDS;
 
 /// Dead stubs that may wait before the zygote is woken for them alone.
 const WAITING: usize = MAX_FDS - 2;
+/// Dead stubs that are worth it when the zygote is needed anyway, but in a batch of its own.
+const WORTH_IT: usize = WAITING / 2;
 
 /// The stubs that are dead or dying and have not been reaped.
 #[derive(Debug, Default)]
@@ -32,9 +34,16 @@ impl Reaper {
         }
     }
 
+    /// Has the zygote reap those that have ended, if it is worth it.
+    pub(crate) fn reap_some(&self, shared: &Arc<Shared>) {
+        if self.waiting.lock().len() >= WORTH_IT {
+            self.reap(shared);
+        }
+    }
+
     /// Has the zygote reap those that have ended. One by one where several fail: a batch ends at its first failure, and
     /// nothing else may depend on it.
-    pub(crate) fn reap(&self, shared: &Arc<Shared>) {
+    fn reap(&self, shared: &Arc<Shared>) {
         let dead = self.dead();
         let mut rest = dead.as_slice();
         while !rest.is_empty() {

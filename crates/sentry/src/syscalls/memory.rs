@@ -13,7 +13,7 @@ use crate::mm::manager::{is_page_aligned, page_align_up, prot_from_bits};
 use crate::mm::{
     FileBacking, MapRequest, Mappable, MemoryLimits, MemoryManager, UserMemory, UserSink, UserSource, VmFlags,
 };
-use crate::vfs::{FileType, MountFlags};
+use crate::vfs::MountFlags;
 
 /// MAP_HUGE_2MB | MAP_HUGE_1GB, which Linux knows by their bits.
 const HUGE_SIZES: u32 = (21 | 30) << c::MAP_HUGE_SHIFT;
@@ -100,7 +100,7 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
                 }
                 request.max_prot.remove(Prot::EXEC);
             }
-            if file.attrs()?.file_type() == FileType::Directory {
+            if file.path.dentry.inode.is_dir() {
                 return Err(Errno::ENODEV);
             }
             let object = file.ops().mappable()?;

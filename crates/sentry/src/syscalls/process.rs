@@ -80,10 +80,44 @@ pub(super) fn vfork(ctx: &mut Ctx, _a: &Args) -> SysResult {
 
 /// Bytes of arguments and environment together at most, whatever the stack's limit.
 const MAX_STRINGS: usize = 6 << 20;
+const PAGE: usize = 4096;
 /// Bytes of one string with its zero.
 const MAX_STRING: usize = 32 * 4096;
 
+/// What has been copied in of a page of the guest's: strings of arguments and environment mostly lie beside each other.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn string(&mut self, ctx: &Ctx, addr: u64) -> Result<Vec<u8>, Errno> {
+        if let Some(string) = self.find(addr) {
+            return Ok(string.to_vec());
+        }
+        let len = PAGE - addr as usize % PAGE;
+        self.bytes.resize(len, 0);
+        self.start = addr;
+        let got = ctx.mm.read(addr, &mut self.bytes)?;
+        self.bytes.truncate(got);
+        match self.find(addr) {
+            Some(string) => Ok(string.to_vec()),
+            None => ctx.mm.copy_in_c_string(addr, MAX_STRING).map_err(|e| match e {
+                Errno::ENAMETOOLONG => Errno::E2BIG,
+                e => e,
+            }),
+        }
+    }
+
+    fn find(&self, addr: u64) -> Option<&[u8]> {
+        let rest = self.bytes.get(usize::try_from(addr.checked_sub(self.start)?).ok()?..)?;
+        rest.iter().position(|&b| b == 0).map(|end| &rest[..end])
+    }
+}
+
 fn strings(ctx: &Ctx, mut addr: u64, total: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut window = Window::default();
     let mut list = Vec::new();
     // Linux takes a null pointer for an empty list.
     if addr == 0 {
@@ -103,10 +137,7 @@ fn strings(ctx: &Ctx, mut addr: u64, total: &mut usize) -> Result<Vec<Vec<u8>>, 
             if string == 0 {
                 return Ok(list);
             }
-            let s = ctx.mm.copy_in_c_string(string, MAX_STRING).map_err(|e| match e {
-                Errno::ENAMETOOLONG => Errno::E2BIG,
-                e => e,
-            })?;
+            let s = window.string(ctx, string)?;
             *total += s.len() + 9;
             if *total > MAX_STRINGS {
                 return Err(Errno::E2BIG);
@@ -119,6 +150,8 @@ fn strings(ctx: &Ctx, mut addr: u64, total: &mut usize) -> Result<Vec<Vec<u8>>, 
 
 pub(super) fn execve(ctx: &mut Ctx, a: &Args) -> SysResult {
     let path = ctx.path(a.u64(0))?;
+    // As on Linux, what is not there is found out before anything else is looked at.
+    super::stat::place_at(ctx, c::AT_FDCWD, &path, 0)?;
     let mut total = 0;
     let argv = strings(ctx, a.u64(1), &mut total)?;
     let envp = strings(ctx, a.u64(2), &mut total)?;

@@ -21,7 +21,19 @@ const TRUST: Duration = Duration::from_secs(1);
 
 struct Cached {
     attrs: Attrs,
+    /// Where a symbolic link leads, once somebody has asked.
+    target: Option<Vec<u8>>,
     at: Instant,
+}
+
+impl Cached {
+    fn now(attrs: Attrs) -> Self {
+        Self { attrs, target: None, at: Instant::now() }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < TRUST
+    }
 }
 
 /// A file of the host.
@@ -56,7 +68,7 @@ impl HostInode {
             dev: attrs.dev,
             file_type: attrs.file_type(),
             dir: Mutex::new(None),
-            cached: Mutex::new(Some(Cached { attrs, at: Instant::now() })),
+            cached: Mutex::new(Some(Cached::now(attrs))),
         })
     }
 
@@ -72,6 +84,23 @@ impl HostInode {
 
     pub(super) fn forget_attrs(&self) {
         *self.cached.lock() = None;
+    }
+
+    /// What is known of it, in a tree that nobody else should change, for as long as that is believed.
+    pub(super) fn trusted_attrs(&self) -> Option<Attrs> {
+        if self.fs.shared {
+            return None;
+        }
+        self.cached.lock().as_ref().filter(|c| c.is_fresh()).map(|c| c.attrs)
+    }
+
+    /// Takes in what has just been learnt, if it is about the file that this was when it was looked up.
+    pub(super) fn note(&self, attrs: Attrs) -> bool {
+        let same = self.is_same(&attrs);
+        if same {
+            *self.cached.lock() = Some(Cached::now(attrs));
+        }
+        same
     }
 
     fn is_same(&self, attrs: &Attrs) -> bool {
@@ -167,36 +196,24 @@ impl Inode for HostInode {
     }
 
     fn attrs(&self) -> Result<Attrs, Errno> {
-        if !self.fs.shared
-            && let Some(cached) = &*self.cached.lock()
-            && cached.at.elapsed() < TRUST
-        {
-            return Ok(cached.attrs);
+        if let Some(attrs) = self.trusted_attrs() {
+            return Ok(attrs);
         }
         let found = match self.location() {
             Ok((parent, name)) => stat_in(&*parent.dir_fd()?, &name)?,
             Err(_) => stat_in(&self.fs.root, b"")?,
         };
         let attrs = self.fs.attrs_of(&found);
-        if !self.is_same(&attrs) {
-            return Err(Errno::ENOENT);
-        }
-        *self.cached.lock() = Some(Cached { attrs, at: Instant::now() });
-        Ok(attrs)
+        if self.note(attrs) { Ok(attrs) } else { Err(Errno::ENOENT) }
     }
 
     fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
         let Some(child) = child.downcast_ref::<HostInode>() else { return true };
-        if !self.fs.shared && child.cached.lock().as_ref().is_some_and(|c| c.at.elapsed() < TRUST) {
+        if child.trusted_attrs().is_some() {
             return true;
         }
         let Ok(found) = self.dir_fd().and_then(|fd| stat_in(&fd, name)) else { return false };
-        let attrs = self.fs.attrs_of(&found);
-        let same = child.is_same(&attrs);
-        if same {
-            *child.cached.lock() = Some(Cached { attrs, at: Instant::now() });
-        }
-        same
+        child.note(self.fs.attrs_of(&found))
     }
 
     fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
@@ -239,8 +256,7 @@ impl Inode for HostInode {
         match self.file_type {
             FileType::Regular => {
                 let fd = self.open_fd(access)?;
-                let found = self.fs.attrs_of(&stat_in(&fd, b"")?);
-                if !self.is_same(&found) {
+                if !self.note(self.fs.attrs_of(&stat_in(&fd, b"")?)) {
                     return Err(Errno::ENOENT);
                 }
                 Ok(HostFile::new(self, fd))
@@ -334,9 +350,19 @@ impl Inode for HostInode {
         if self.file_type != FileType::Symlink {
             return Err(Errno::EINVAL);
         }
+        if !self.fs.shared
+            && let Some(cached) = self.cached.lock().as_ref().filter(|c| c.is_fresh())
+            && let Some(target) = &cached.target
+        {
+            return Ok(target.clone());
+        }
         let (parent, name) = self.location()?;
         let target = rfs::readlinkat(&*parent.dir_fd()?, name.as_slice(), Vec::new()).map_err(host)?;
-        Ok(target.into_bytes())
+        let target = target.into_bytes();
+        if let Some(cached) = &mut *self.cached.lock() {
+            cached.target = Some(target.clone());
+        }
+        Ok(target)
     }
 
     fn get_xattr(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
