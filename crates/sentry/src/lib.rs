@@ -4,6 +4,7 @@
 //! `time`, `tty`) → `wait`, `io`, `creds` → the platform's traits. Subsystems do not know the handlers.
 
 pub mod creds;
+pub mod diagnosis;
 pub mod fs;
 pub mod futex;
 pub mod io;

@@ -2,6 +2,7 @@
 
 mod mounts;
 
+use std::any::Any;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -12,9 +13,10 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
-use stockade_confine::{Link, SentryHost};
+use stockade_confine::{Link, SentryHost, crash};
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
+use stockade_sentry::diagnosis;
 use stockade_sentry::fs::stdio::{self, HostTerminal};
 use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
@@ -44,6 +46,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         return give_up(&host.link, &format!("the sentry could not be confined: {e}"));
     }
     logging::install(&log, config.log.level);
+    diagnosis::install(diagnosis::Hooks { thread: guard_thread, call: crash::set_call });
     let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu)) {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
@@ -80,6 +83,11 @@ fn start_platform(host: &SentryHost) -> Result<Notify, String> {
     let proc = rustix::io::fcntl_dupfd_cloexec(&host.proc, 3).map_err(|e| e.to_string())?;
     let options = Options { proc, stub_ids: host.stub_ids, root: None, share_network: true };
     Notify::new(options).map_err(|e| e.to_string())
+}
+
+/// Lets a thread whose stack overflows still report it.
+fn guard_thread() -> Option<Box<dyn Any>> {
+    crash::guard_thread().ok().map(|stack| Box::new(stack) as Box<dyn Any>)
 }
 
 fn give_up(link: &Link, text: &str) -> u8 {

@@ -47,6 +47,7 @@ use std::sync::atomic::Ordering;
 use stockade_abi::Errno;
 use stockade_platform::GuestThread;
 
+use crate::diagnosis;
 use crate::mm::MemoryManager;
 use crate::task::Task;
 use crate::task::exec::Image;
@@ -149,7 +150,6 @@ impl Ctx {
 
 /// Carries a call out.
 pub fn dispatch(ctx: &mut Ctx, number: u64, args: &Args) -> SysResult {
-    ctx.task.note_call(number);
     let entry = usize::try_from(number).ok().and_then(|n| table::BY_NUMBER.get(n)).copied().flatten();
     if ctx.task.kernel.is_tracing.load(Ordering::Relaxed) {
         return crate::strace::traced(ctx, number, args, entry);
@@ -165,7 +165,7 @@ pub(crate) fn carry_out(
     entry: Option<&'static table::Syscall>,
 ) -> SysResult {
     match entry {
-        Some(entry) => (entry.handler)(ctx, args),
+        Some(entry) => diagnosis::during(entry.name, || (entry.handler)(ctx, args)),
         None => {
             table::note_unsupported(number);
             Err(Errno::ENOSYS)

@@ -1,7 +1,6 @@
 //! The loop of a sentry thread that serves a guest thread.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::nr;
@@ -371,10 +370,5 @@ impl Task {
         }
         own.altstack = StackT { pad: 0, ..*new };
         Ok(())
-    }
-
-    /// Notes the call it is in, for diagnosis.
-    pub fn note_call(&self, number: u64) {
-        self.current_call.store((number as u32).wrapping_add(1), Ordering::Relaxed);
     }
 }

@@ -151,8 +151,6 @@ pub struct Task {
     pub affinity: Mutex<Option<Vec<u8>>>,
     /// personality(2)
     pub personality: AtomicU32,
-    /// The system call it is in, plus one; for `/proc/PID/syscall` and diagnosis.
-    pub current_call: AtomicU32,
     /// When it began, in nanoseconds of the monotonic clock.
     pub start_time: u64,
     /// PR_SET_TIMERSLACK, in nanoseconds.
@@ -254,7 +252,6 @@ impl Task {
             ioprio: AtomicU32::new(0),
             affinity: Mutex::new(None),
             personality: AtomicU32::new(0),
-            current_call: AtomicU32::new(0),
             start_time,
             timer_slack: AtomicU64::new(50_000),
             default_timer_slack: AtomicU64::new(50_000),

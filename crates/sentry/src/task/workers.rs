@@ -2,11 +2,12 @@
 //! making a thread costs more than waking one.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
+
+use crate::diagnosis;
 
 /// Stack of a thread. Path walks are the deepest.
 const STACK_SIZE: usize = 512 * 1024;
@@ -50,8 +51,7 @@ impl Workers {
                 job();
             }
         };
-        let made = thread::Builder::new().name("task".into()).stack_size(STACK_SIZE).spawn(work);
-        made.map(drop).map_err(|_| Errno::EAGAIN)
+        diagnosis::spawn("task", STACK_SIZE, work).map_err(|_| Errno::EAGAIN)
     }
 
     /// Waits for something to do; none if there has been nothing for a while.
@@ -90,6 +90,7 @@ impl Workers {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
 

@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -14,6 +13,7 @@ use rustix::time::{
 use stockade_abi::Errno;
 
 use super::queue::TimerQueue;
+use crate::diagnosis;
 
 /// Stack of the thread: alarms send signals and wake threads, and do nothing deep.
 const STACK_SIZE: usize = 256 * 1024;
@@ -51,15 +51,10 @@ impl Service {
         }
         let (wake, clock_set) = (Arc::clone(&self.wake), Arc::clone(&self.clock_set));
         let queue = Arc::downgrade(queue);
-        thread::Builder::new()
-            .name("timers".into())
-            .stack_size(STACK_SIZE)
-            .spawn(move || serve(&queue, &wake, &clock_set))
-            .map(|_| ())
-            .map_err(|_| {
-                self.started.store(false, Ordering::Release);
-                Errno::EAGAIN
-            })
+        diagnosis::spawn("timers", STACK_SIZE, move || serve(&queue, &wake, &clock_set)).map_err(|_| {
+            self.started.store(false, Ordering::Release);
+            Errno::EAGAIN
+        })
     }
 
     /// Makes the thread look anew.

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod crash;
 mod files;
 mod identity;
+mod processes;
 mod streams;
 mod terminal;
 

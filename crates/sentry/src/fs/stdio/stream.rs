@@ -4,7 +4,6 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +13,7 @@ use stockade_abi::ioctl as io;
 
 use super::host;
 use super::terminal::HostTerminal;
+use crate::diagnosis;
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
@@ -71,29 +71,28 @@ impl HostStream {
             return;
         }
         let (fd, queue, watch) = (Arc::clone(&self.fd), Arc::clone(&self.queue), Arc::clone(&self.watch));
-        let started =
-            thread::Builder::new().name("host-stream".into()).stack_size(128 * 1024).spawn(move || {
-                loop {
-                    let wanted = {
-                        let mut wanted = watch.wanted.lock();
-                        while wanted.is_empty() {
-                            watch.changed.wait(&mut wanted);
-                        }
-                        *wanted
-                    };
-                    let mut fds = [PollFd::new(&*fd, wanted)];
-                    // A quarter of a second bounds how long a change of what is wanted goes unseen.
-                    let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 250_000_000 }));
-                    let ready = fds[0].revents();
-                    if !ready.is_empty() {
-                        *watch.wanted.lock() &= !(ready | PollFlags::ERR | PollFlags::HUP);
-                        if ready.intersects(PollFlags::ERR | PollFlags::HUP) {
-                            *watch.wanted.lock() = PollFlags::empty();
-                        }
-                        queue.notify(Readiness::from_bits_truncate(u32::from(ready.bits())));
+        let started = diagnosis::spawn("host-stream", 128 * 1024, move || {
+            loop {
+                let wanted = {
+                    let mut wanted = watch.wanted.lock();
+                    while wanted.is_empty() {
+                        watch.changed.wait(&mut wanted);
                     }
+                    *wanted
+                };
+                let mut fds = [PollFd::new(&*fd, wanted)];
+                // A quarter of a second bounds how long a change of what is wanted goes unseen.
+                let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 250_000_000 }));
+                let ready = fds[0].revents();
+                if !ready.is_empty() {
+                    *watch.wanted.lock() &= !(ready | PollFlags::ERR | PollFlags::HUP);
+                    if ready.intersects(PollFlags::ERR | PollFlags::HUP) {
+                        *watch.wanted.lock() = PollFlags::empty();
+                    }
+                    queue.notify(Readiness::from_bits_truncate(u32::from(ready.bits())));
                 }
-            });
+            }
+        });
         if started.is_err() {
             self.watch.started.store(false, Ordering::Release);
         }

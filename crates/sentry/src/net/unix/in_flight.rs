@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use stockade_abi::Errno;
 
 use super::UnixSocket;
+use crate::diagnosis;
 use crate::vfs::File;
 
 struct Entry {
@@ -155,7 +156,7 @@ impl InFlight {
             return;
         }
         let me = Arc::clone(self);
-        let started = thread::Builder::new().name("unix-gc".into()).stack_size(256 * 1024).spawn(move || {
+        let started = diagnosis::spawn("unix-gc", 256 * 1024, move || {
             thread::sleep(Duration::from_micros(me.rest.load(Ordering::Relaxed)));
             let start = Instant::now();
             me.is_due.store(false, Ordering::Release);
