@@ -66,25 +66,28 @@ impl MemoryManager {
             pieces.push((r, vma.clone()));
         }
         gap |= at < range.end;
-        for (r, vma) in pieces {
+        let allows = |vma: &Vma| {
             let locked = vma.flags.contains(VmFlags::LOCKED);
-            let shared = vma.flags.contains(VmFlags::SHARED);
-            let allowed = match advice {
+            match advice {
                 c::MADV_DONTNEED | c::MADV_PAGEOUT | c::MADV_COLD => !locked,
                 c::MADV_FREE => vma.is_anonymous() && !locked,
-                c::MADV_WIPEONFORK => vma.is_anonymous() && !shared,
+                c::MADV_WIPEONFORK => vma.is_anonymous() && !vma.flags.contains(VmFlags::SHARED),
                 _ => true,
-            };
-            if !allowed {
-                return Err(Errno::EINVAL);
             }
-            if let Some(host) = host {
-                match self.advise_host(r.clone(), host) {
+        };
+        let count = pieces.len();
+        pieces = pieces.into_iter().take_while(|(_, vma)| allows(vma)).collect();
+        let refused = pieces.len() < count;
+        if let Some(host) = host {
+            for run in runs(&pieces) {
+                match self.advise_host(run, host) {
                     // The host's own configuration (no transparent huge pages, say) is no error of the guest's.
                     Err(Errno::EINVAL) if matches!(host, Advice::HugePage | Advice::NoHugePage) => {}
                     other => other?,
                 }
             }
+        }
+        for (r, _) in pieces {
             let change = |on: VmFlags, off: VmFlags| {
                 move |v: &mut Vma| {
                     v.flags.remove(off);
@@ -102,7 +105,11 @@ impl MemoryManager {
                 _ => {}
             }
         }
-        if gap { Err(Errno::ENOMEM) } else { Ok(()) }
+        match (refused, gap) {
+            (true, _) => Err(Errno::EINVAL),
+            (_, true) => Err(Errno::ENOMEM),
+            _ => Ok(()),
+        }
     }
 
     /// MADV_REMOVE: the pages of shared mappings go, and those of the files behind them.
@@ -284,4 +291,16 @@ impl MemoryManager {
         }
         Ok(())
     }
+}
+
+/// The ranges that pieces in ascending order make up: to the host, which has the same, one call is as good as several.
+fn runs(pieces: &[(Range<u64>, Vma)]) -> Vec<Range<u64>> {
+    let mut runs: Vec<Range<u64>> = Vec::new();
+    for (piece, _) in pieces {
+        match runs.last_mut() {
+            Some(last) if last.end == piece.start => last.end = piece.end,
+            _ => runs.push(piece.clone()),
+        }
+    }
+    runs
 }

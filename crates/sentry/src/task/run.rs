@@ -98,8 +98,9 @@ impl Ctx {
 
     /// Ends what holds the guest thread.
     fn leave(&mut self) {
-        self.refresh_usage();
+        // First what others may wait for (pthread_join(3)).
         self.task.leave_memory(&self.mm);
+        self.refresh_usage();
         if self.dead {
             return;
         }
