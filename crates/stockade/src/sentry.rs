@@ -22,6 +22,7 @@ use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
 use stockade_sentry::task::{Kernel, KernelConfig, Limits};
 use stockade_sentry::tty::Tty;
+use stockade_sentry::vfs::file::{limit_open_files, were_too_many_open};
 use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, MountNamespace, Path, ops};
 
 use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
@@ -51,6 +52,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
     };
+    limit_open_files(config.limits.descriptors as usize);
     if let Some(names) = strace_names(&config.strace) {
         let sink = Arc::clone(&log);
         match Tracer::new(&names, Box::new(move |pid, line| sink.strace_line(pid, line))) {
@@ -105,7 +107,10 @@ fn limits_hit(kernel: &Kernel, config: &SandboxConfig) -> Vec<String> {
     }
     if kernel.memory_files.was_exhausted() {
         let limit = format_size(config.limits.disk);
-        said.push(format!("--disk {limit}: reached; something was not written to files in memory"));
+        said.push(format!("--disk {limit}: reached; something was not written"));
+    }
+    if were_too_many_open() {
+        said.push(format!("--descriptors {}: reached; a file was not opened", config.limits.descriptors));
     }
     said
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use stockade_abi::Errno;
 
-use super::file::File;
+use super::file::{self, File};
 use super::lock::release_posix;
 
 /// A file descriptor number, as a guest gives it.
@@ -109,7 +109,7 @@ impl FdTable {
     /// The lowest free descriptor from `from` on, below `limit` (RLIMIT_NOFILE).
     ///
     /// # Errors
-    /// EMFILE
+    /// EMFILE; ENFILE if the sandbox has too many open files.
     pub fn add_from(&self, from: Fd, file: Arc<File>, cloexec: bool, limit: u64) -> Result<Fd, Errno> {
         let from = index(from).map_err(|_| Errno::EINVAL)?;
         let mut table = self.slots.write();
@@ -117,6 +117,7 @@ impl FdTable {
         if at as u64 >= limit.min(NR_OPEN) {
             return Err(Errno::EMFILE);
         }
+        file::check_open_files()?;
         table.put(at, Slot { file, cloexec });
         Ok(at as Fd)
     }

@@ -53,7 +53,7 @@ fn root(
             (overlay::mount(&upper, &lower, Whiteouts::Devices)?, MountFlags::empty())
         }
         OverlayConfig::Dir(_) => {
-            let upper = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, true)?;
+            let upper = HostFs::mount_within(trees.next().ok_or(Errno::EINVAL)?, &kernel.memory_files)?;
             (overlay::mount(&upper, &lower, Whiteouts::Names)?, MountFlags::empty())
         }
     };

@@ -5,6 +5,7 @@
 mod crash;
 mod files;
 mod identity;
+mod limits;
 mod processes;
 mod streams;
 mod terminal;

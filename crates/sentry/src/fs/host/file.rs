@@ -54,8 +54,10 @@ impl HostFile {
         let mut done = 0;
         while src.remaining() > 0 {
             let step = with_buffer(src.remaining(), |buf| {
+                self.inode.may_grow()?;
                 let n = src.take(buf)?;
                 let written = put(&buf[..n], done).map_err(host)?;
+                self.inode.settle(&self.fd);
                 Ok((n, written))
             });
             match step {
@@ -132,7 +134,10 @@ impl FileOps for HostFile {
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {
         let mode = FallocateFlags::from_bits(mode).ok_or(Errno::EOPNOTSUPP)?;
         self.inode.forget_attrs();
-        rustix::fs::fallocate(&*self.fd, mode, offset, len).map_err(host)
+        self.inode.may_grow()?;
+        rustix::fs::fallocate(&*self.fd, mode, offset, len).map_err(host)?;
+        self.inode.settle(&self.fd);
+        Ok(())
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {

@@ -1,6 +1,7 @@
 //! Inodes: a name in a directory of the host, and which file was there.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
 
 use super::dir::HostDir;
+use super::disk::{Disk, NODE};
 use super::file::HostFile;
 use super::{HostFs, host, open_beneath, stat_in, xattr};
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
@@ -46,6 +48,8 @@ pub struct HostInode {
     file_type: FileType,
     dir: Mutex<Option<Arc<OwnedFd>>>,
     cached: Mutex<Option<Cached>>,
+    /// Bytes that it takes, as far as the tree's budget knows.
+    charged: AtomicU64,
     this: Weak<HostInode>,
 }
 
@@ -69,6 +73,7 @@ impl HostInode {
             file_type: attrs.file_type(),
             dir: Mutex::new(None),
             cached: Mutex::new(Some(Cached::now(attrs))),
+            charged: AtomicU64::new(attrs.blocks * 512),
         })
     }
 
@@ -80,6 +85,55 @@ impl HostInode {
         if self.place.lock().is_some() {
             *self.dir.lock() = None;
         }
+    }
+
+    /// Whether it may grow.
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub(super) fn may_grow(&self) -> Result<(), Errno> {
+        self.fs.disk.as_ref().map_or(Ok(()), Disk::check)
+    }
+
+    /// Its contents have changed: what it takes now counts.
+    pub(super) fn settle(&self, fd: &OwnedFd) {
+        if let Some(disk) = &self.fs.disk
+            && let Ok(found) = stat_in(fd, b"")
+        {
+            let old = self.charged.load(Ordering::Relaxed);
+            self.charged.store(disk.settle(old, found.stx_blocks * 512), Ordering::Relaxed);
+        }
+    }
+
+    /// It has lost a name; if that was the last one, what it takes is free as soon as nobody has it open.
+    fn lost_name(&self, before: &Attrs) {
+        if let Some(disk) = &self.fs.disk
+            && (before.nlink <= 1 || self.file_type == FileType::Directory)
+        {
+            disk.give(NODE + self.charged.swap(0, Ordering::Relaxed));
+        }
+    }
+
+    /// What [`Inode::create`] makes.
+    fn make_entry(&self, dir: &OwnedFd, name: &[u8], node: &NewNode, mode: Mode) -> Result<(), Errno> {
+        match &node.kind {
+            NodeKind::Regular => {
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                let resolve = rfs::ResolveFlags::BENEATH | rfs::ResolveFlags::NO_SYMLINKS;
+                rfs::openat2(dir, name, flags, mode, resolve).map_err(host)?;
+            }
+            NodeKind::Directory => rfs::mkdirat(dir, name, mode).map_err(host)?,
+            NodeKind::Symlink(target) => rfs::symlinkat(target.as_slice(), dir, name).map_err(host)?,
+            // Nothing of this kind is made on the host on a guest's behalf.
+            _ => return Err(Errno::EPERM),
+        }
+        Ok(())
+    }
+
+    /// Its attributes, if they matter for what a tree may take.
+    fn attrs_to_count(&self) -> Option<Attrs> {
+        self.fs.disk.as_ref().and_then(|_| self.attrs().ok())
     }
 
     pub(super) fn forget_attrs(&self) {
@@ -220,6 +274,7 @@ impl Inode for HostInode {
         if let Some(size) = set.size {
             let fd = self.open_fd(OFlags::WRONLY)?;
             rfs::ftruncate(&fd, size).map_err(host)?;
+            self.settle(&fd);
         }
         if set.uid.is_some() || set.gid.is_some() {
             let (uid, gid) = (set.uid.map(rfs::Uid::from_raw), set.gid.map(rfs::Gid::from_raw));
@@ -276,18 +331,14 @@ impl Inode for HostInode {
     fn create(&self, name: &[u8], node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
         let dir = self.dir_fd()?;
         let mode = Mode::from_raw_mode(node.mode);
-        match &node.kind {
-            NodeKind::Regular => {
-                let flags =
-                    OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                let resolve = rfs::ResolveFlags::BENEATH | rfs::ResolveFlags::NO_SYMLINKS;
-                rfs::openat2(&*dir, name, flags, mode, resolve).map_err(host)?;
-            }
-            NodeKind::Directory => rfs::mkdirat(&*dir, name, mode).map_err(host)?,
-            NodeKind::Symlink(target) => rfs::symlinkat(target.as_slice(), &*dir, name).map_err(host)?,
-            // Nothing of this kind is made on the host on a guest's behalf.
-            _ => return Err(Errno::EPERM),
+        if let Some(disk) = &self.fs.disk {
+            disk.take(NODE)?;
         }
+        let made = self.make_entry(&dir, name, node, mode);
+        if let (Err(_), Some(disk)) = (&made, &self.fs.disk) {
+            disk.give(NODE);
+        }
+        made?;
         self.forget_attrs();
         let child = self.child(name)?;
         let attrs = child.attrs()?;
@@ -310,16 +361,22 @@ impl Inode for HostInode {
     }
 
     fn unlink(&self, name: &[u8], child: &Arc<dyn Inode>) -> Result<(), Errno> {
+        let child = child.downcast_ref::<HostInode>();
+        let before = child.and_then(HostInode::attrs_to_count);
         rfs::unlinkat(&*self.dir_fd()?, name, AtFlags::empty()).map_err(host)?;
-        if let Some(child) = child.downcast_ref::<HostInode>() {
+        if let Some(child) = child {
+            before.inspect(|attrs| child.lost_name(attrs));
             child.forget_attrs();
         }
         self.forget_attrs();
         Ok(())
     }
 
-    fn rmdir(&self, name: &[u8], _child: &Arc<dyn Inode>) -> Result<(), Errno> {
+    fn rmdir(&self, name: &[u8], child: &Arc<dyn Inode>) -> Result<(), Errno> {
         rfs::unlinkat(&*self.dir_fd()?, name, AtFlags::REMOVEDIR).map_err(host)?;
+        if let (Some(_), Some(child)) = (&self.fs.disk, child.downcast_ref::<HostInode>()) {
+            child.lost_name(&Attrs::default());
+        }
         self.forget_attrs();
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! devices of the host are seen and not opened.
 
 mod dir;
+mod disk;
 pub(crate) mod file;
 mod inode;
 mod xattr;
@@ -20,6 +21,9 @@ use stockade_abi::time::Timespec;
 
 pub use inode::HostInode;
 
+use self::disk::Disk;
+use crate::fs::tmpfs::Budget;
+
 use crate::vfs::{Attrs, Dentry, FileType, SuperBlock};
 
 /// Descriptors of directories kept open at once: descriptors are scarce, and a closed one is opened again.
@@ -34,6 +38,8 @@ pub struct HostFs {
     root_dev: u64,
     /// Whether others change it at the same time: then nothing is believed for longer than a call.
     shared: bool,
+    /// How much it may grow; none for no bound.
+    disk: Option<Disk>,
     devices: Mutex<HashMap<u64, u64>>,
     open_dirs: Mutex<VecDeque<Weak<HostInode>>>,
 }
@@ -59,7 +65,15 @@ impl HostFs {
     /// # Errors
     /// What statx(2) says; ENOTDIR.
     pub fn mount(root: OwnedFd, shared: bool) -> Result<Arc<Dentry>, Errno> {
-        Self::with(root, shared, None)
+        Self::with(root, shared, None, None)
+    }
+
+    /// The same, for a tree that may grow within a budget only.
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    pub fn mount_within(root: OwnedFd, budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
+        Self::with(root, true, None, Some(Disk::new(Arc::clone(budget))))
     }
 
     /// A single regular file; others may change it meanwhile. `proc` is a proc file system of the own PID namespace: a
@@ -68,10 +82,15 @@ impl HostFs {
     /// # Errors
     /// What statx(2) says; EINVAL for anything else than a regular file.
     pub fn mount_file(root: OwnedFd, proc: OwnedFd) -> Result<Arc<Dentry>, Errno> {
-        Self::with(root, true, Some(proc))
+        Self::with(root, true, Some(proc), None)
     }
 
-    fn with(root: OwnedFd, shared: bool, proc: Option<OwnedFd>) -> Result<Arc<Dentry>, Errno> {
+    fn with(
+        root: OwnedFd,
+        shared: bool,
+        proc: Option<OwnedFd>,
+        disk: Option<Disk>,
+    ) -> Result<Arc<Dentry>, Errno> {
         let sb = SuperBlock::new("stockade", "host", true, true);
         let found = stat_in(&root, b"")?;
         let fs = Arc::new(Self {
@@ -80,6 +99,7 @@ impl HostFs {
             proc,
             root_dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             shared,
+            disk,
             devices: Mutex::default(),
             open_dirs: Mutex::default(),
         });
