@@ -205,7 +205,7 @@ pub(super) const TABLE: &[Rule] = calls! {
     alarm, "a crash report that hangs ends";
 
     // What it knows of the host.
-    clock_gettime, "clocks, where the vDSO cannot";
+    clock_gettime, "clocks, where the vDSO cannot, and the CPU time of stubs";
     clock_getres, "resolution of clocks";
     gettimeofday, "clocks, where the vDSO cannot";
     time, "clocks, where the vDSO cannot";

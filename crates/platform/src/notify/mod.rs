@@ -19,6 +19,10 @@
 //! pass descriptors. It carries out a batch of mmap-family calls, an atomic update, clone(2) for a fork or a thread, and
 //! answers with a datagram of zeros whose *length* says how many operations succeeded and why the next did not.
 //!
+//! A new stub finds the command to make its first **guest thread** waiting in its socket. A guest thread that ends leaves
+//! the host's thread in its last stop, with filter and listener, for the next of the same stub (`parked`): that one goes on
+//! from a frame written anew, as a thread that is new to the host does.
+//!
 //! # Life of a call
 //!
 //! 1. A guest thread's `syscall` meets its filter (`filter`): USER_NOTIF for nearly all numbers. The host hands the CPU
@@ -72,7 +76,8 @@
 //! | tgkill | a stub's PID and thread; SIGURG |
 //! | pidfd_send_signal | SIGKILL; null; 0 |
 //! | poll or ppoll | listener or pidfds; no wait |
-//! | openat, read, close | the proc directory: `PID/task/TID/schedstat`, `…/stat`, `PID/statm`; O_RDONLY, O_CLOEXEC |
+//! | openat, read, close | the proc directory: `PID/task/TID/schedstat`, `…/stat`, `PID/stat`, `PID/statm`; O_RDONLY, O_CLOEXEC |
+//! | clock_gettime | the CPU clock of a stub |
 //! | clone3 and what std makes of a thread, clock_nanosleep, futex | the watchdog |
 //! | kill, wait4 | the zygote, SIGKILL and `__WALL`, when the platform is dropped |
 //!
@@ -81,7 +86,7 @@
 //! On two CPUs of a virtual machine, Linux 6.18: a call 2.6 µs, trapped 5.4 µs, stopped 11 µs; mmap or munmap 6 µs; an
 //! atomic update 5 µs; fork 55-70 µs and the end of one 30 µs; a new thread 31-65 µs. The start takes 1.3 ms; a
 //! network namespace of the stubs' own adds 0.3 to 2 ms, the other namespaces together less than 0.1. Per stub 2 descriptors, per
-//! thread 1.
+//! thread 1, those that wait for another guest thread included (four at most for each stub).
 
 mod channel;
 mod control;
