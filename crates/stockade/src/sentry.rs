@@ -22,8 +22,9 @@ use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
 use stockade_sentry::task::{Kernel, KernelConfig, Limits};
 use stockade_sentry::tty::Tty;
-use stockade_sentry::vfs::file::{limit_open_files, were_too_many_open};
-use stockade_sentry::vfs::{FdTable, File, FsContext, LookupFlags, MountNamespace, Path, ops};
+use stockade_sentry::vfs::{
+    FdTable, File, FsContext, HOST_FDS, LookupFlags, MountNamespace, OPEN_FILES, Path, ops,
+};
 
 use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
 use crate::front::{Event, FrontLine, Outcome, Request};
@@ -52,7 +53,6 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
     };
-    limit_open_files(config.limits.descriptors as usize);
     if let Some(names) = strace_names(&config.strace) {
         let sink = Arc::clone(&log);
         match Tracer::new(&names, Box::new(move |pid, line| sink.strace_line(pid, line))) {
@@ -109,8 +109,14 @@ fn limits_hit(kernel: &Kernel, config: &SandboxConfig) -> Vec<String> {
         let limit = format_size(config.limits.disk);
         said.push(format!("--disk {limit}: reached; something was not written"));
     }
-    if were_too_many_open() {
+    if OPEN_FILES.was_exhausted() {
         said.push(format!("--descriptors {}: reached; a file was not opened", config.limits.descriptors));
+    }
+    if HOST_FDS.was_exhausted() {
+        said.push(
+            "the host's limit of descriptors: reached; a file was not opened or mapped; raise it (ulimit -n)"
+                .into(),
+        );
     }
     said
 }
@@ -142,9 +148,21 @@ fn kernel_config(config: &SandboxConfig, cpu: Vec<(String, String)>) -> KernelCo
         max_tasks: config.limits.tasks as usize,
         memory: config.limits.memory,
         disk: config.limits.disk,
+        descriptors: config.limits.descriptors as usize,
+        host_descriptors: host_descriptors(config),
         cpus,
         cpu,
     }
+}
+
+/// How many descriptors of the host guests' files can take: those that are left beside what the sentry may need for tasks
+/// and directories, and a quarter of all where that is little.
+fn host_descriptors(config: &SandboxConfig) -> usize {
+    const PER_TASK: u64 = 3;
+    const OWN: u64 = 3000;
+    let all = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let own = u64::from(config.limits.tasks) * PER_TASK + OWN;
+    usize::try_from(all.saturating_sub(own).max(all / 4)).unwrap_or(usize::MAX)
 }
 
 fn start(

@@ -1,9 +1,10 @@
 //! What a file gives to be mapped.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use stockade_abi::Errno;
+
+use crate::vfs::HostFd;
 
 /// Which object a page belongs to, for futex keys and `/proc/PID/maps`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +22,7 @@ pub trait Mappable: Send + Sync {
     ///
     /// # Errors
     /// ENODEV if it cannot be mapped, EACCES if not that way, ENOMEM or ENFILE if the host has no more.
-    fn host_fd(&self, writable: bool) -> Result<Arc<OwnedFd>, Errno>;
+    fn host_fd(&self, writable: bool) -> Result<Arc<HostFd>, Errno>;
 
     /// Which object it is.
     fn object_id(&self) -> ObjectId;

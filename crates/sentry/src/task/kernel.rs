@@ -26,7 +26,7 @@ use crate::strace::Tracer;
 use crate::time::{Clock, TimerQueue};
 use crate::tty::{Tty, Ttys};
 use crate::vfs::lock::LockWaits;
-use crate::vfs::{FdTable, FsContext, MountNamespace};
+use crate::vfs::{FdTable, FsContext, HOST_FDS, MountNamespace, OPEN_FILES};
 use crate::wait::WaitQueue;
 
 /// What a kernel is made with.
@@ -40,6 +40,10 @@ pub struct KernelConfig {
     pub memory: u64,
     /// Bytes that files in memory may take.
     pub disk: u64,
+    /// Files that can be open at once.
+    pub descriptors: usize,
+    /// Descriptors of the host that these can take.
+    pub host_descriptors: usize,
     /// Processors that guests see.
     pub cpus: usize,
     /// What `/proc/cpuinfo` says of each: names and values, in order.
@@ -140,6 +144,8 @@ impl Kernel {
     /// # Errors
     /// EMFILE, ENFILE if the host has no descriptors left.
     pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
+        OPEN_FILES.set_limit(config.descriptors);
+        HOST_FDS.set_limit(config.host_descriptors);
         let memory_files = Budget::new(config.disk);
         let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
         Ok(Arc::new(Self {

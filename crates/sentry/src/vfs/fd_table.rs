@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 use stockade_abi::Errno;
 
-use super::file::{self, File};
+use super::file::File;
 use super::lock::release_posix;
+use super::quota::OPEN_FILES;
 
 /// A file descriptor number, as a guest gives it.
 pub type Fd = i32;
@@ -112,12 +113,15 @@ impl FdTable {
     /// EMFILE; ENFILE if the sandbox has too many open files.
     pub fn add_from(&self, from: Fd, file: Arc<File>, cloexec: bool, limit: u64) -> Result<Fd, Errno> {
         let from = index(from).map_err(|_| Errno::EINVAL)?;
+        // What only the caller has is new: descriptors of what is open already are only the table's to bound.
+        if Arc::strong_count(&file) == 1 {
+            OPEN_FILES.check()?;
+        }
         let mut table = self.slots.write();
         let at = table.free_from(from);
         if at as u64 >= limit.min(NR_OPEN) {
             return Err(Errno::EMFILE);
         }
-        file::check_open_files()?;
         table.put(at, Slot { file, cloexec });
         Ok(at as Fd)
     }

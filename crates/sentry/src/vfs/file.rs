@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use stockade_abi::general as c;
 
 use super::attrs::{Attrs, FileType};
 use super::mount::Path;
+use super::quota::OPEN_FILES;
 use crate::creds::Credentials;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager};
@@ -232,34 +233,6 @@ pub struct Owner {
     pub creds: Option<Arc<Credentials>>,
 }
 
-/// Open file descriptions of the sandbox, how many there may be, and whether there ever were more.
-static OPEN: AtomicUsize = AtomicUsize::new(0);
-static MAX_OPEN: AtomicUsize = AtomicUsize::new(usize::MAX);
-static REFUSED: AtomicBool = AtomicBool::new(false);
-
-/// Bounds the open file descriptions of all processes together (`fs.file-max`). Those in flight between sockets count.
-pub fn limit_open_files(max: usize) {
-    MAX_OPEN.store(max, Ordering::Relaxed);
-}
-
-/// Whether the bound was ever in the way.
-#[must_use]
-pub fn were_too_many_open() -> bool {
-    REFUSED.load(Ordering::Relaxed)
-}
-
-/// Whether what was opened just now is not too much.
-///
-/// # Errors
-/// ENFILE
-pub(super) fn check_open_files() -> Result<(), Errno> {
-    if OPEN.load(Ordering::Relaxed) <= MAX_OPEN.load(Ordering::Relaxed) {
-        return Ok(());
-    }
-    REFUSED.store(true, Ordering::Relaxed);
-    Err(Errno::ENFILE)
-}
-
 /// What an open file keeps away from what it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Counted {
@@ -300,8 +273,8 @@ impl File {
 
     fn counted(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        OPEN.fetch_add(1, Ordering::Relaxed);
         let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
+        OPEN_FILES.add();
         Arc::new(Self {
             path,
             ops,
@@ -547,11 +520,11 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
+        OPEN_FILES.remove();
         if !self.is_path_only() {
             let event = if self.is_writable() { c::IN_CLOSE_WRITE } else { c::IN_CLOSE_NOWRITE };
             self.path.dentry.notify(event);
         }
-        OPEN.fetch_sub(1, Ordering::Relaxed);
         match self.counted {
             Counted::No => {}
             Counted::Writer => self.path.dentry.put_write_access(),

@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod notify;
 pub mod ops;
 pub mod perm;
+pub mod quota;
 pub mod walk;
 
 pub use attrs::{Attrs, FileType, NewNode, NodeKind, SetAttrs, TimeSet};
@@ -27,4 +28,5 @@ pub use inode::Inode;
 pub use mount::{Mount, MountFlags, Path};
 pub use namespace::{MountNamespace, Unmount};
 pub use perm::Access;
+pub use quota::{HOST_FDS, HostFd, OPEN_FILES};
 pub use walk::{Last, LookupFlags, Parent, Walk};

@@ -1,6 +1,106 @@
-//! Bounds of a sandbox, met by programs that take all they get.
+//! Programs that try to use up what a sandbox may have: each meets its error, and then the sandbox works as before.
 
-use super::{output, run, script};
+use std::process::Command;
+
+use crate::processes::Live;
+use crate::{output, run, script, stockade_do};
+
+/// A Python program in a sandbox with these options; `finally` is what it does once it has let go of everything.
+fn python(options: &[&str], text: &str) -> Command {
+    const COMMON: &str = "
+import os, sys, errno, socket, mmap, select, signal, threading
+def until(act, most=100000):
+    'Acts until that fails: how often it did not, and the name of the error.'
+    got = []
+    try:
+        for _ in range(most): got.append(act())
+    except OSError as e:
+        return got, errno.errorcode[e.errno]
+    return got, None
+";
+    let mut command = stockade_do(options);
+    command.args(["--", "python3", "-c", &format!("{COMMON}{text}")]);
+    command
+}
+
+/// What a program that lives on has printed, and what Stockade said at its end.
+fn lives_on(command: &mut Command) -> (String, String) {
+    let (stdout, stderr, status) = run(command);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    (stdout, stderr)
+}
+
+/// How many descriptors a process has.
+fn descriptors(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn open_files_are_bounded() {
+    let kinds = [
+        "os.open('/etc/passwd', os.O_RDONLY)",
+        "os.open('/usr', os.O_RDONLY)",
+        "os.open('/tmp/file', os.O_RDWR | os.O_CREAT)",
+        "os.open('/tmp', os.O_PATH)",
+        "os.pipe()",
+        "os.memfd_create('x')",
+        "os.eventfd(0)",
+        "select.epoll()",
+        "socket.socketpair()",
+    ];
+    for kind in kinds {
+        let text = format!(
+            "
+got, why = until(lambda: {kind})
+print(why, 60 < len(got) < 200)
+# What is open already can be duplicated.
+os.close(os.dup(0))
+del got
+os.closerange(3, 1000)
+print(open('/etc/passwd').read(4), os.popen('echo again').read(), end='')
+"
+        );
+        let (stdout, stderr) = lives_on(&mut python(&["--descriptors", "200"], &text));
+        assert_eq!(stdout, "ENFILE True\nroot again\n", "{kind}: {stderr}");
+        assert_eq!(stderr, "stockade: --descriptors 200: reached; a file was not opened\n", "{kind}");
+    }
+}
+
+/// The limit is the sandbox's, whatever each process may have; and a descriptor of the host's is held by a mapping, too.
+#[test]
+fn descriptors_of_the_sentry_are_bounded() {
+    let text = "
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (100000, 1 << 20))
+def take(n):
+    if n % 3 == 0:
+        return until(lambda: os.open('/etc/passwd', os.O_RDONLY))[1]
+    def maps():
+        fd = os.open('/etc/passwd' if n % 3 == 1 else '/tmp', os.O_RDWR | os.O_TMPFILE if n % 3 == 2 else 0)
+        try:
+            if n % 3 == 2: os.ftruncate(fd, 4096)
+            return mmap.mmap(fd, 100, prot=mmap.PROT_READ)
+        finally: os.close(fd)
+    return until(maps)
+r, w = os.pipe()
+for n in range(6):
+    if os.fork() == 0:
+        got = take(n)
+        os.write(w, b'x')
+        signal.pause()
+for n in range(6): os.read(r, 1)
+print('ready', flush=True)
+signal.pause()
+";
+    let mut command = Command::new("sh");
+    // A host that allows little.
+    command.args(["-c", "ulimit -n 1000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_stockade")]);
+    let python = python(&["--pids", "50"], text);
+    command.args(python.get_args());
+    let live = Live::start(&mut command);
+    let used = descriptors(live.sentry);
+    assert!((200..800).contains(&used), "{used}");
+}
 
 #[test]
 fn descriptors_are_bounded_for_all_processes_together() {

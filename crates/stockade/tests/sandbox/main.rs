@@ -4,6 +4,7 @@
 
 mod crash;
 mod files;
+mod hostile;
 mod identity;
 mod limits;
 mod processes;

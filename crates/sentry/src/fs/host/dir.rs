@@ -9,7 +9,7 @@ use stockade_abi::Errno;
 
 use super::{HostInode, host};
 use crate::io::Sink;
-use crate::vfs::{DirEntry, File, FileOps, FileType, Seek};
+use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Seek};
 
 struct Entry {
     name: Vec<u8>,
@@ -20,13 +20,13 @@ struct Entry {
 /// An open directory: its entries are read once, when reading begins, so that positions stay good.
 pub(super) struct HostDir {
     _inode: Arc<HostInode>,
-    fd: OwnedFd,
+    fd: Arc<HostFd>,
     entries: Mutex<Vec<Entry>>,
 }
 
 impl HostDir {
-    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Self {
-        Self { _inode: inode, fd, entries: Mutex::default() }
+    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Result<Self, Errno> {
+        Ok(Self { _inode: inode, fd: HostFd::new(fd)?, entries: Mutex::default() })
     }
 
     fn load(&self) -> Result<Vec<Entry>, Errno> {

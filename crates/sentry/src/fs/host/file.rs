@@ -12,7 +12,7 @@ use stockade_abi::Errno;
 use super::{HostInode, host, stat_in};
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, ObjectId};
-use crate::vfs::{Attrs, File, FileOps, Inode, Seek};
+use crate::vfs::{Attrs, File, FileOps, HostFd, Inode, Seek};
 
 /// Bytes moved at once between host and guest.
 const BOUNCE: usize = 256 * 1024;
@@ -38,12 +38,12 @@ pub(crate) fn with_buffer<T>(len: usize, act: impl FnOnce(&mut [u8]) -> T) -> T 
 /// An open regular file of the host.
 pub(super) struct HostFile {
     inode: Arc<HostInode>,
-    fd: Arc<OwnedFd>,
+    fd: Arc<HostFd>,
 }
 
 impl HostFile {
-    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Arc<Self> {
-        Arc::new(Self { inode, fd: Arc::new(fd) })
+    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Result<Arc<Self>, Errno> {
+        Ok(Arc::new(Self { inode, fd: HostFd::new(fd)? }))
     }
 
     fn write_with(
@@ -155,12 +155,12 @@ impl FileOps for HostFile {
 }
 
 struct Mapped {
-    fd: Arc<OwnedFd>,
+    fd: Arc<HostFd>,
     id: ObjectId,
 }
 
 impl Mappable for Mapped {
-    fn host_fd(&self, _writable: bool) -> Result<Arc<OwnedFd>, Errno> {
+    fn host_fd(&self, _writable: bool) -> Result<Arc<HostFd>, Errno> {
         Ok(Arc::clone(&self.fd))
     }
 

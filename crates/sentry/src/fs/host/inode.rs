@@ -1,6 +1,6 @@
 //! Inodes: a name in a directory of the host, and which file was there.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -96,7 +96,7 @@ impl HostInode {
     }
 
     /// Its contents have changed: what it takes now counts.
-    pub(super) fn settle(&self, fd: &OwnedFd) {
+    pub(super) fn settle(&self, fd: impl AsFd) {
         if let Some(disk) = &self.fs.disk
             && let Ok(found) = stat_in(fd, b"")
         {
@@ -314,11 +314,11 @@ impl Inode for HostInode {
                 if !self.note(self.fs.attrs_of(&stat_in(&fd, b"")?)) {
                     return Err(Errno::ENOENT);
                 }
-                Ok(HostFile::new(self, fd))
+                Ok(HostFile::new(self, fd)?)
             }
             FileType::Directory => {
                 let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
-                Ok(Arc::new(HostDir::new(self, fd)))
+                Ok(Arc::new(HostDir::new(self, fd)?))
             }
             _ => Err(Errno::ENXIO),
         }

@@ -11,7 +11,7 @@ mod inode;
 mod xattr;
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -54,7 +54,7 @@ pub(super) fn open_beneath(dir: &OwnedFd, name: &[u8], flags: OFlags) -> Result<
     openat2(dir, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), resolve).map_err(host)
 }
 
-pub(super) fn stat_in(dir: &OwnedFd, name: &[u8]) -> Result<Statx, Errno> {
+pub(super) fn stat_in(dir: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
     let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
     statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map_err(host)
 }

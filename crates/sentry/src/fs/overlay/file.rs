@@ -9,7 +9,7 @@ use stockade_abi::general as c;
 use super::inode::OverlayInode;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, ObjectId};
-use crate::vfs::{Attrs, File, FileOps, Inode, Seek};
+use crate::vfs::{Attrs, File, FileOps, HostFd, Inode, Seek};
 
 struct Opened {
     ops: Arc<dyn FileOps>,
@@ -99,7 +99,7 @@ struct Mapped {
 }
 
 impl Mappable for Mapped {
-    fn host_fd(&self, writable: bool) -> Result<Arc<std::os::fd::OwnedFd>, Errno> {
+    fn host_fd(&self, writable: bool) -> Result<Arc<HostFd>, Errno> {
         self.inner.host_fd(writable)
     }
 

@@ -8,7 +8,7 @@ use stockade_abi::general as c;
 use super::ProcFs;
 use super::inode::{Directory, Listed, Node, ProcInode, Text};
 use crate::task::current;
-use crate::vfs::FileType;
+use crate::vfs::{FileType, OPEN_FILES};
 
 /// Inode numbers of this tree; its own last.
 const INO: u64 = 0x1000;
@@ -18,8 +18,11 @@ type Make = fn(&ProcFs) -> Result<String, Errno>;
 
 /// All parameters, by path. In the order of a listing.
 const PARAMETERS: &[(&str, Make)] = &[
-    ("fs/file-max", |_| fixed("9223372036854775807")),
-    ("fs/file-nr", |_| fixed("0\t0\t9223372036854775807")),
+    ("fs/file-max", |_| fixed(OPEN_FILES.figures().0)),
+    ("fs/file-nr", |_| {
+        let (limit, used) = OPEN_FILES.figures();
+        fixed(format!("{used}\t0\t{limit}"))
+    }),
     ("fs/inotify/max_queued_events", |_| fixed("16384")),
     ("fs/inotify/max_user_instances", |_| fixed("128")),
     ("fs/inotify/max_user_watches", |_| fixed("65536")),

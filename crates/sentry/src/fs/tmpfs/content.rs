@@ -4,7 +4,6 @@
 //! from then on they are a memfd of the host, so that mappings, reads and writes see the same pages.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
@@ -13,7 +12,7 @@ use stockade_abi::Errno;
 
 use super::{Budget, Seals};
 use crate::io::{Sink, Source};
-use crate::vfs::Seek;
+use crate::vfs::{HostFd, Seek};
 
 /// Bytes of a chunk.
 const CHUNK: u64 = 128 * 1024;
@@ -42,7 +41,7 @@ fn page_bits(from: usize, to: usize) -> u32 {
 
 enum Storage {
     Chunks(BTreeMap<u64, Chunk>),
-    Memfd(Arc<OwnedFd>),
+    Memfd(Arc<HostFd>),
 }
 
 /// A file's bytes and size.
@@ -327,7 +326,7 @@ impl Content {
     }
 
     /// The memfd that holds the bytes from now on.
-    pub(super) fn memfd(&mut self) -> Result<Arc<OwnedFd>, Errno> {
+    pub(super) fn memfd(&mut self) -> Result<Arc<HostFd>, Errno> {
         let chunks = match &self.storage {
             Storage::Memfd(fd) => return Ok(Arc::clone(fd)),
             Storage::Chunks(chunks) => chunks,
@@ -354,7 +353,7 @@ impl Content {
                 }
             }
         }
-        let fd = Arc::new(fd);
+        let fd = HostFd::new(fd)?;
         self.storage = Storage::Memfd(Arc::clone(&fd));
         Ok(fd)
     }

@@ -1,6 +1,5 @@
 //! Open files and directories.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use stockade_abi::Errno;
@@ -8,7 +7,7 @@ use stockade_abi::Errno;
 use super::{Seals, TmpInode};
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, ObjectId};
-use crate::vfs::{DirEntry, File, FileOps, FileType, Inode, Seek};
+use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Inode, Seek};
 
 /// FALLOC_FL_ flags (fallocate(2)).
 const KEEP_SIZE: u32 = 1;
@@ -91,7 +90,7 @@ pub(super) struct Mapped {
 }
 
 impl Mappable for Mapped {
-    fn host_fd(&self, _writable: bool) -> Result<Arc<OwnedFd>, Errno> {
+    fn host_fd(&self, _writable: bool) -> Result<Arc<HostFd>, Errno> {
         self.inode.regular()?.memfd()
     }
 

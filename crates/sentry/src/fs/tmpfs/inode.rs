@@ -1,7 +1,6 @@
 //! Inodes.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -16,7 +15,7 @@ use super::file::{TmpDir, TmpFile};
 use super::seals::{Seals, WritablePages};
 use super::{TmpFs, file};
 use crate::time::clock::now_coarse;
-use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
+use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
 /// What changes of an inode beside its contents.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +35,13 @@ pub(super) struct Regular {
     content: RwLock<Content>,
     /// The memfd, once the contents are one: to be had without the lock of the contents, which is held while guest memory
     /// is copied and therefore comes before those of address spaces.
-    memfd: OnceLock<Arc<OwnedFd>>,
+    memfd: OnceLock<Arc<HostFd>>,
     pub(super) writable: WritablePages,
 }
 
 impl Regular {
     /// The contents as a memfd, from now on.
-    pub(super) fn memfd(&self) -> Result<Arc<OwnedFd>, Errno> {
+    pub(super) fn memfd(&self) -> Result<Arc<HostFd>, Errno> {
         if let Some(fd) = self.memfd.get() {
             return Ok(Arc::clone(fd));
         }

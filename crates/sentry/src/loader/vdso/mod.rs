@@ -15,6 +15,7 @@ use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::{Prot, VdsoFunctions};
 
 use crate::mm::{FileBacking, MapRequest, Mappable, ObjectId, VmFlags};
+use crate::vfs::HostFd;
 
 /// Bytes of both pages.
 pub(super) const SIZE: u64 = 2 * PAGE_SIZE;
@@ -27,7 +28,7 @@ pub struct Vdso {
 
 /// A page of the file that holds both.
 struct Page {
-    file: Arc<OwnedFd>,
+    file: Arc<HostFd>,
     name: &'static str,
 }
 
@@ -40,7 +41,7 @@ impl Vdso {
         let mut bytes = parameters(functions);
         bytes.resize(PAGE_SIZE as usize, 0);
         bytes.extend(image::build()?);
-        let file = write(&bytes).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+        let file = HostFd::new(write(&bytes).map_err(|e| Errno::from_raw(e.raw_os_error()))?)?;
         let page = |name| Arc::new(Page { file: Arc::clone(&file), name });
         Ok(Arc::new(Self { parameters: page("[vvar]"), image: page("[vdso]") }))
     }
@@ -69,7 +70,7 @@ impl Vdso {
 }
 
 impl Mappable for Page {
-    fn host_fd(&self, writable: bool) -> Result<Arc<OwnedFd>, Errno> {
+    fn host_fd(&self, writable: bool) -> Result<Arc<HostFd>, Errno> {
         if writable { Err(Errno::EACCES) } else { Ok(Arc::clone(&self.file)) }
     }
 
@@ -87,10 +88,10 @@ fn parameters(functions: &VdsoFunctions) -> Vec<u8> {
     image::FUNCTIONS.iter().flat_map(|f| (f.parameter)(functions).unwrap_or(0).to_ne_bytes()).collect()
 }
 
-fn write(bytes: &[u8]) -> rustix::io::Result<Arc<OwnedFd>> {
+fn write(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
     let fd = memfd_create(c"stockade-vdso", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&fd, bytes.len() as u64)?;
     rustix::io::pwrite(&fd, bytes, 0)?;
     fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(Arc::new(fd))
+    Ok(fd)
 }
