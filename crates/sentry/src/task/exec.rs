@@ -209,6 +209,17 @@ fn shares_fs(task: &Task) -> bool {
     tree.tasks.values().any(|t| !Arc::ptr_eq(&t.tg, &task.tg) && Arc::ptr_eq(&t.fs.read(), &fs))
 }
 
+/// Whether another process shares the descriptors of a task (CLONE_FILES without CLONE_THREAD). Who only looks at them for
+/// a moment does not count: with a new table, the locks of the process would be lost.
+fn shares_files(ctx: &Ctx) -> bool {
+    // One is the task's own, one the context's.
+    if Arc::strong_count(&ctx.files) <= 2 {
+        return false;
+    }
+    let tree = ctx.task.kernel.tree.lock();
+    tree.tasks.values().any(|t| !Arc::ptr_eq(t, &ctx.task) && Arc::ptr_eq(&t.files.read(), &ctx.files))
+}
+
 /// Ends all other threads of the process; the caller then is its leader.
 fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
     loop {
@@ -254,7 +265,7 @@ fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
 fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
     let tg = &task.tg;
     let old_creds = task.creds();
-    if Arc::strong_count(&ctx.files) > 2 {
+    if shares_files(ctx) {
         let copy = Arc::new(ctx.files.copy());
         *task.files.write() = Arc::clone(&copy);
         ctx.files = copy;
