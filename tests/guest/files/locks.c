@@ -258,6 +258,149 @@ CASE(kinds_are_apart)
     reap(pid);
 }
 
+/* Who has been let in waits for nobody, even before it has run again. */
+CASE(posix_let_in_is_no_deadlock)
+{
+    enum { ROUNDS = 40 };
+    int fd = open_f(), deadlocks = 0;
+    _Atomic int *v = SHARED_INTS(3);
+    pid_t pid;
+    CHILD(pid)
+    {
+        for (int i = 1; i <= ROUNDS; i++) {
+            lock(fd, F_SETLK, F_WRLCK, 1, 1);
+            v[0] = i;
+            NEED(wait_for(&v[1], i));
+            NEED(lock(fd, F_SETLKW, F_WRLCK, 0, 1) == 0);
+            lock(fd, F_SETLK, F_UNLCK, 0, 2);
+            NEED(wait_for(&v[2], i));
+        }
+    }
+    for (int i = 1; i <= ROUNDS; i++) {
+        NEED(lock(fd, F_SETLKW, F_WRLCK, 0, 1) == 0);
+        NEED(wait_for(&v[0], i));
+        v[1] = i;
+        msleep(5);
+        lock(fd, F_SETLK, F_UNLCK, 0, 1);
+        if (lock(fd, F_SETLKW, F_WRLCK, 1, 1) < 0)
+            deadlocks += errno == EDEADLK;
+        lock(fd, F_SETLK, F_UNLCK, 0, 2);
+        v[2] = i;
+    }
+    SHOW(deadlocks);
+    tell_wait("child", pid);
+}
+
+CASE(closing_a_path_keeps_locks)
+{
+    int fd = open_f(), path = open("f", O_PATH);
+    pid_t me = getpid(), pid;
+    lock(fd, F_SETLK, F_WRLCK, 0, 0);
+    close(path);
+    CHILD(pid) query("after", fd, F_GETLK, F_WRLCK, 0, 0, me);
+    reap(pid);
+}
+
+CASE(without_reading_and_writing)
+{
+    close(open_f());
+    int fd = open("f", O_ACCMODE);
+    TRY(flock(fd, LOCK_SH));
+    TRY(flock(fd, LOCK_UN));
+    TRY(lock(fd, F_SETLK, F_RDLCK, 0, 0));
+    TRY(lock(fd, F_SETLK, F_WRLCK, 0, 0));
+}
+
+CASE(mandatory_locks_are_ignored)
+{
+    int a = open_f(), b = open_f();
+    flock(a, LOCK_EX);
+    TRY(flock(b, 32 | LOCK_EX | LOCK_NB));
+    TRY(flock(b, 32));
+    TRY(flock(99, 32));
+}
+
+CASE(order_of_errors)
+{
+    int rd = (close(open_f()), open("f", O_RDONLY));
+    struct flock l = {.l_type = F_WRLCK, .l_pid = 5};
+    TRY(fcntl(rd, F_OFD_SETLK, &l));
+    l.l_whence = 7;
+    TRY(fcntl(rd, F_OFD_SETLK, &l));
+    l = (struct flock){.l_type = F_RDLCK, .l_pid = 5};
+    TRY(fcntl(rd, F_OFD_SETLK, &l));
+    l = (struct flock){.l_type = 9, .l_start = -1};
+    TRY(fcntl(rd, F_SETLK, &l));
+    l = (struct flock){.l_type = 9};
+    TRY(fcntl(rd, F_OFD_GETLK, &l));
+}
+
+CASE(own_locks_of_a_description)
+{
+    int a = open_f(), b = open_f();
+    lock(a, F_OFD_SETLK, F_WRLCK, 5, 5);
+    lock(a, F_OFD_SETLK, F_RDLCK, 20, 5);
+    query("first", a, F_OFD_GETLK, F_UNLCK, 0, 0, 0);
+    query("second", a, F_OFD_GETLK, F_UNLCK, 10, 0, 0);
+    query("none", a, F_OFD_GETLK, F_UNLCK, 10, 10, 0);
+    query("another's", b, F_OFD_GETLK, F_UNLCK, 0, 0, 0);
+    query("of a process", a, F_GETLK, F_UNLCK, 0, 0, 0);
+}
+
+/* The lines about locks that /proc shows of a descriptor, without process and file. */
+static void tell_fdinfo(const char *text, int fd)
+{
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    FILE *file = fopen(path, "r");
+    NEED(file);
+    while (fgets(line, sizeof line, file)) {
+        int n, pid;
+        char kind[20], how[20], access[20], where[60], first[30], last[30];
+        if (sscanf(line, "lock:\t%d: %19s %19s %19s %d %59s %29s %29s", &n, kind, how, access, &pid, where, first,
+                   last) == 8)
+            say("%s: %d %s %s %s %d %s %s", text, n, kind, how, access, pid == getpid() ? 1 : pid, first, last);
+    }
+    fclose(file);
+}
+
+CASE(are_shown_with_the_descriptor)
+{
+    int a = open_f(), b = open_f(), c = open_f();
+    flock(a, LOCK_EX);
+    lock(b, F_SETLK, F_RDLCK, 10, 10);
+    lock(c, F_OFD_SETLK, F_RDLCK, 30, 0);
+    tell_fdinfo("flock", a);
+    tell_fdinfo("process", b);
+    tell_fdinfo("description", c);
+    pid_t pid;
+    CHILD(pid)
+    {
+        tell_fdinfo("process, in a child", b);
+        tell_fdinfo("description, in a child", c);
+    }
+    reap(pid);
+}
+
+/* Reading the list stands in nobody's way. */
+CASE(the_list_is_read_while_locks_change)
+{
+    int fd = open_f();
+    pid_t pid;
+    CHILD(pid)
+    {
+        for (int i = 0; i < 5000; i++) {
+            flock(fd, LOCK_EX);
+            flock(fd, LOCK_UN);
+        }
+    }
+    char text[4096];
+    int good = 0;
+    while (waitpid(pid, NULL, WNOHANG) == 0)
+        good += slurp("/proc/locks", text, sizeof text) >= 0;
+    SHOW(good > 0);
+}
+
 CASE(leases)
 {
     int fd = open_f();

@@ -19,6 +19,10 @@ const WRLCK: i16 = c::F_WRLCK as i16;
 const UNLCK: i16 = c::F_UNLCK as i16;
 
 pub(super) fn flock(ctx: &mut Ctx, a: &Args) -> SysResult {
+    // Mandatory locks are gone from Linux, and whoever asks for one is told nothing.
+    if a.u32(1) & c::LOCK_MAND != 0 {
+        return Ok(0);
+    }
     let exclusive = match a.u32(1) & !c::LOCK_NB {
         c::LOCK_SH => Some(false),
         c::LOCK_EX => Some(true),
@@ -26,11 +30,14 @@ pub(super) fn flock(ctx: &mut Ctx, a: &Args) -> SysResult {
         _ => return Err(Errno::EINVAL),
     };
     let file = ctx.file(a.i32(0))?;
+    if exclusive.is_some() && !file.is_readable() && !file.is_writable() {
+        return Err(Errno::EBADF);
+    }
     let pid = ctx.task.tg.tgid;
     match file.flock(exclusive, pid) {
         Err(Errno::EAGAIN) if a.u32(1) & c::LOCK_NB == 0 => {
-            let queue = file.lock_queue()?;
-            wait_on(ctx, &queue, Readiness::IN, None, || file.flock(exclusive, pid)).map(|()| 0)
+            let waiting = file.wait_for_locks()?;
+            wait_on(ctx, waiting.queue(), Readiness::IN, None, || file.flock(exclusive, pid)).map(|()| 0)
         }
         other => other.map(|()| 0),
     }
@@ -60,38 +67,31 @@ fn bounds(file: &File, lock: &Flock) -> Result<(u64, u64), Errno> {
 /// The lock commands of fcntl(2).
 pub(super) fn fcntl(ctx: &mut Ctx, fd: i32, file: &Arc<File>, command: u32, arg: u64) -> SysResult {
     let of_description = matches!(command, c::F_OFD_GETLK | c::F_OFD_SETLK | c::F_OFD_SETLKW);
-    let mut lock: Flock = ctx.mm.copy_in(arg)?;
-    let is_test = matches!(command, c::F_GETLK | c::F_OFD_GETLK);
-    if is_test && lock.kind != RDLCK && lock.kind != WRLCK {
+    let lock: Flock = ctx.mm.copy_in(arg)?;
+    if command == c::F_GETLK && lock.kind == UNLCK {
         return Err(Errno::EINVAL);
     }
     let (start, end) = bounds(file, &lock)?;
-    if of_description && lock.pid != 0 {
+    if !matches!(lock.kind, RDLCK | WRLCK | UNLCK) {
         return Err(Errno::EINVAL);
     }
     let owner = if of_description { Owner::Description(file.id()) } else { Owner::Table(ctx.files.id()) };
-    let wanted = Range { owner, pid: ctx.task.tg.tgid, write: lock.kind == WRLCK, start, end };
-    if is_test {
-        match file.test_range(&wanted)? {
-            None => lock.kind = UNLCK,
-            Some(other) => {
-                lock.kind = if other.write { WRLCK } else { RDLCK };
-                (lock.whence, lock.start) = (0, other.start as i64);
-                lock.len = if other.end == OFFSET_MAX { 0 } else { (other.end - other.start) as i64 + 1 };
-                lock.pid = match other.owner {
-                    Owner::Table(_) => ctx.task.tg.pidns.local(other.pid),
-                    Owner::Description(_) => -1,
-                };
-            }
+    let pid = ctx.task.tg.tgid;
+    let wanted = Range { owner, file: file.id(), pid, write: lock.kind == WRLCK, start, end };
+    if matches!(command, c::F_GETLK | c::F_OFD_GETLK) {
+        if of_description && lock.pid != 0 {
+            return Err(Errno::EINVAL);
         }
-        return ctx.mm.copy_out(arg, &lock).map(|()| 0);
+        return ctx.mm.copy_out(arg, &test(ctx, file, &wanted, lock)?).map(|()| 0);
     }
-    match lock.kind {
-        RDLCK if !file.is_readable() => return Err(Errno::EBADF),
-        WRLCK if !file.is_writable() => return Err(Errno::EBADF),
-        RDLCK | WRLCK => {}
-        UNLCK => return file.unlock_range(owner, start, end).map(|()| 0),
-        _ => return Err(Errno::EINVAL),
+    if (lock.kind == RDLCK && !file.is_readable()) || (lock.kind == WRLCK && !file.is_writable()) {
+        return Err(Errno::EBADF);
+    }
+    if of_description && lock.pid != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if lock.kind == UNLCK {
+        return file.unlock_range(owner, start, end).map(|()| 0);
     }
     set(ctx, file, wanted, matches!(command, c::F_SETLKW | c::F_OFD_SETLKW))?;
     // Another thread may have closed it meanwhile, and so have released what was not there yet.
@@ -102,22 +102,40 @@ pub(super) fn fcntl(ctx: &mut Ctx, fd: i32, file: &Arc<File>, command: u32, arg:
     Ok(0)
 }
 
+/// What F_GETLK answers: the lock that stands against one, or for F_UNLCK the own one that is there.
+fn test(ctx: &Ctx, file: &File, wanted: &Range, mut lock: Flock) -> Result<Flock, Errno> {
+    let found = match lock.kind {
+        UNLCK => file.own_range(wanted.owner, wanted.start, wanted.end)?,
+        _ => file.test_range(wanted)?,
+    };
+    let Some(found) = found else { return Ok(Flock { kind: UNLCK, ..lock }) };
+    lock.kind = if found.write { WRLCK } else { RDLCK };
+    (lock.whence, lock.start) = (0, found.start as i64);
+    lock.len = if found.end == OFFSET_MAX { 0 } else { (found.end - found.start) as i64 + 1 };
+    lock.pid = match found.owner {
+        Owner::Table(_) => ctx.task.tg.pidns.local(found.pid),
+        Owner::Description(_) => -1,
+    };
+    Ok(lock)
+}
+
 fn set(ctx: &Ctx, file: &File, wanted: Range, waits: bool) -> Result<(), Errno> {
     let Some(mut holder) = file.lock_range(wanted)? else { return Ok(()) };
     if !waits {
         return Err(Errno::EAGAIN);
     }
-    let queue = file.lock_queue()?;
+    let waiting = file.wait_for_locks()?;
     loop {
-        let _waiting = match (wanted.owner, holder.owner) {
-            (Owner::Table(_), Owner::Table(_)) => {
-                Some(ctx.task.kernel.lock_waits.begin(wanted.owner, holder.owner).ok_or(Errno::EDEADLK)?)
+        let _watched = match wanted.owner {
+            Owner::Table(_) => {
+                let at = file.wait_for_locks()?;
+                Some(ctx.task.kernel.lock_waits.begin(at, wanted).ok_or(Errno::EDEADLK)?)
             }
-            _ => None,
+            Owner::Description(_) => None,
         };
         let before = holder.owner;
         // Until it is there, or somebody else's is in the way.
-        let got = wait_on(ctx, &queue, Readiness::IN, None, || match file.lock_range(wanted)? {
+        let got = wait_on(ctx, waiting.queue(), Readiness::IN, None, || match file.lock_range(wanted)? {
             None => Ok(None),
             Some(other) if other.owner == before => Err(Errno::EAGAIN),
             other => Ok(other),

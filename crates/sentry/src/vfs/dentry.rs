@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use stockade_abi::Errno;
 
 use super::inode::Inode;
-use super::lock::Locks;
+use super::lock::{FileId, Locks};
 use super::notify::Watches;
 
 /// One mounted instance of a file system.
@@ -75,8 +75,8 @@ pub struct Dentry {
     children: Mutex<HashMap<Arc<[u8]>, Child>>,
     deleted: AtomicBool,
     mounts: AtomicU32,
-    /// The inode's number, once somebody watches.
-    ino: OnceLock<u64>,
+    /// Which file it is, once somebody watches or locks it.
+    file_id: OnceLock<FileId>,
     /// Whether the name was the last one of its inode when it was removed.
     last_link: AtomicBool,
     /// Whether it may get its first name (O_TMPFILE).
@@ -122,7 +122,7 @@ impl Dentry {
             children: Mutex::default(),
             deleted: AtomicBool::new(false),
             mounts: AtomicU32::new(0),
-            ino: OnceLock::new(),
+            file_id: OnceLock::new(),
             last_link: AtomicBool::new(false),
             linkable: AtomicBool::new(false),
             writers: AtomicI32::new(0),
@@ -154,11 +154,19 @@ impl Dentry {
     /// # Errors
     /// What its attributes fail with.
     pub fn ino(&self) -> Result<u64, Errno> {
-        match self.ino.get() {
-            Some(&ino) => Ok(ino),
+        self.file_id().map(|(_, ino)| ino)
+    }
+
+    /// Which file it names: names of one file have the same.
+    ///
+    /// # Errors
+    /// What its attributes fail with.
+    pub fn file_id(&self) -> Result<FileId, Errno> {
+        match self.file_id.get() {
+            Some(&id) => Ok(id),
             None => {
-                let ino = self.inode.attrs()?.ino;
-                Ok(*self.ino.get_or_init(|| ino))
+                let attrs = self.inode.attrs()?;
+                Ok(*self.file_id.get_or_init(|| (attrs.dev, attrs.ino)))
             }
         }
     }

@@ -7,7 +7,7 @@ use stockade_abi::general as c;
 
 use super::inode::{Directory, Listed, Node, ProcInode};
 use super::process::{ino, owner, reader_root};
-use super::{ProcFs, Subject};
+use super::{ProcFs, Subject, locks};
 use crate::vfs::{Fd, File, FileType};
 
 /// Inode numbers of descriptors begin here, those of their information here.
@@ -76,8 +76,8 @@ impl Directory for FdInfos {
         let fd = number(name)?;
         self.0.check_access()?;
         file(&self.0, fd)?;
-        let subject = self.0.clone();
-        Ok(ProcInode::text(fs, ino(&self.0, INFO_INO + fd as u64), move || info(&subject, fd)))
+        let (subject, of) = (self.0.clone(), Arc::clone(fs));
+        Ok(ProcInode::text(fs, ino(&self.0, INFO_INO + fd as u64), move || info(&of, &subject, fd)))
     }
 
     fn list(&self, _fs: &Arc<ProcFs>) -> Result<Vec<Listed>, Errno> {
@@ -85,16 +85,18 @@ impl Directory for FdInfos {
     }
 }
 
-fn info(subject: &Subject, fd: Fd) -> Result<Vec<u8>, Errno> {
+fn info(fs: &ProcFs, subject: &Subject, fd: Fd) -> Result<Vec<u8>, Errno> {
     let open = file(subject, fd)?;
+    let files = subject.task()?.files();
     let mut flags = open.flags();
-    if subject.task()?.files().cloexec(fd).unwrap_or(false) {
+    if files.cloexec(fd).unwrap_or(false) {
         flags |= c::O_CLOEXEC;
     }
     let position = if open.ops().is_seekable() { open.with_position(|p| Ok(*p))? } else { 0 };
     let ino = open.attrs()?.ino;
     let mount = open.path.mount.id();
     let mut text = format!("pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{ino}\n");
+    text.push_str(&locks::text(fs, "lock:\t", open.locks_of(&files)));
     open.ops().info(&mut text);
     Ok(text.into_bytes())
 }

@@ -5,6 +5,7 @@
 
 mod fds;
 mod inode;
+mod locks;
 mod maps;
 mod mounts;
 mod ns;

@@ -5,11 +5,9 @@ use std::fmt::Write as _;
 use stockade_abi::Errno;
 use stockade_abi::misc::PAGE_SIZE;
 
-use super::ProcFs;
 use super::stat::ticks;
+use super::{ProcFs, locks};
 use crate::task::Usage;
-use crate::vfs::attrs::{dev_major, dev_minor};
-use crate::vfs::lock::{self, OFFSET_MAX, Owner, Shown};
 
 /// Makes a text.
 type Make = fn(&ProcFs) -> Result<Vec<u8>, Errno>;
@@ -26,7 +24,7 @@ pub(super) const FILES: &[(&str, Make)] = &[
     ("filesystems", |_| text(FILE_SYSTEMS)),
     ("interrupts", |_| text("")),
     ("loadavg", loadavg),
-    ("locks", locks),
+    ("locks", |fs| Ok(locks::text(fs, "", crate::vfs::lock::all()).into_bytes())),
     ("meminfo", meminfo),
     ("modules", |_| text("")),
     ("partitions", |_| text("major minor  #blocks  name\n\n")),
@@ -42,33 +40,6 @@ const FILE_SYSTEMS: &str =
 
 fn text(text: &str) -> Result<Vec<u8>, Errno> {
     Ok(text.as_bytes().to_vec())
-}
-
-fn locks(fs: &ProcFs) -> Result<Vec<u8>, Errno> {
-    let mut out = String::new();
-    for (at, Shown { range, is_flock, file: (dev, ino) }) in lock::all().into_iter().enumerate() {
-        let (kind, pid) = match range.owner {
-            _ if is_flock => ("FLOCK ", fs.pidns.local(range.pid)),
-            Owner::Table(_) => ("POSIX ", fs.pidns.local(range.pid)),
-            Owner::Description(_) => ("OFDLCK", -1),
-        };
-        // Of a process that is not seen here.
-        if pid == 0 {
-            continue;
-        }
-        let access = if range.write { "WRITE" } else { "READ" };
-        let end = if range.end == OFFSET_MAX { "EOF".to_owned() } else { range.end.to_string() };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            out,
-            "{}: {kind} ADVISORY  {access} {pid} {:02x}:{:02x}:{ino} {} {end}",
-            at + 1,
-            dev_major(dev),
-            dev_minor(dev),
-            range.start,
-        );
-    }
-    Ok(out.into_bytes())
 }
 
 /// `0-3,8`

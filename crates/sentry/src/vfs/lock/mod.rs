@@ -1,155 +1,50 @@
 //! Advisory locks of files (fcntl(2), flock(2)). They bind those inside the sandbox only.
 //!
-//! Each file system has a table of its locked files, by inode number. Nothing here waits: who finds a lock in the way
-//! registers with the file's queue and tries again.
+//! Each file system has a table of its locked files. Nothing here waits: who finds a lock in the way registers with the
+//! file's queue and tries again.
 
 mod deadlock;
 mod ranges;
+mod table;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 
 pub use self::deadlock::LockWaits;
 pub use self::ranges::{OFFSET_MAX, Owner, Range};
+pub use self::table::{FileId, Locks, Shown, Waiting, all};
 
-use self::ranges::Ranges;
+use self::table::Flock;
 use super::fd_table::FdTable;
 use super::file::File;
-use crate::wait::{Readiness, WaitQueue};
-
-/// Locks that the files of one file system have at most.
-const MAX_LOCKS: usize = 1 << 16;
-
-/// A lock on a whole file (flock(2)).
-struct Flock {
-    /// The open file description.
-    file: u64,
-    exclusive: bool,
-    pid: i32,
-}
-
-#[derive(Default)]
-struct FileLocks {
-    flocks: Vec<Flock>,
-    ranges: Ranges,
-    queue: Arc<WaitQueue>,
-}
-
-impl FileLocks {
-    fn len(&self) -> usize {
-        self.flocks.len() + self.ranges.len()
-    }
-}
-
-/// The locks on the files of one file system.
-#[derive(Default)]
-pub struct Locks {
-    files: Mutex<HashMap<u64, FileLocks>>,
-    /// How many there are in all, so that closing a file costs one load where there are none.
-    count: AtomicUsize,
-}
-
-/// The tables that have ever had a lock.
-static TABLES: Mutex<Vec<(u64, Weak<Locks>)>> = Mutex::new(Vec::new());
-
-/// A lock as `/proc/locks` shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Shown {
-    /// The lock; flock(2)'s are of open file descriptions, on everything.
-    pub range: Range,
-    /// Whether it is one of flock(2).
-    pub is_flock: bool,
-    /// `st_dev` and `st_ino`
-    pub file: (u64, u64),
-}
-
-/// All locks of the sandbox.
-#[must_use]
-pub fn all() -> Vec<Shown> {
-    let mut shown = Vec::new();
-    for (dev, table) in &*TABLES.lock() {
-        let Some(table) = table.upgrade() else { continue };
-        for (&ino, locks) in &*table.files.lock() {
-            let file = (*dev, ino);
-            let flocks = locks.flocks.iter().map(|f| {
-                let owner = Owner::Description(f.file);
-                let range = Range { owner, pid: f.pid, write: f.exclusive, start: 0, end: OFFSET_MAX };
-                Shown { range, is_flock: true, file }
-            });
-            let ranges = locks.ranges.iter().map(|&range| Shown { range, is_flock: false, file });
-            shown.extend(flocks.chain(ranges));
-        }
-    }
-    shown
-}
-
-impl Locks {
-    /// Changes the locks of a file; whoever waits is woken if there may be less in the way.
-    fn change<T>(
-        self: &Arc<Self>,
-        dev: u64,
-        ino: u64,
-        change: impl FnOnce(&mut FileLocks) -> (T, bool),
-    ) -> T {
-        let mut files = self.files.lock();
-        let locks = files.entry(ino).or_default();
-        let before = locks.len();
-        let (result, wake) = change(locks);
-        let after = locks.len();
-        let queue = wake.then(|| Arc::clone(&locks.queue));
-        // A queue that somebody has got must stay the file's.
-        if after == 0 && Arc::strong_count(&locks.queue) == 1 + usize::from(wake) {
-            files.remove(&ino);
-        }
-        if after > before {
-            if self.count.fetch_add(after - before, Ordering::Relaxed) == 0 {
-                self.register(dev);
-            }
-        } else {
-            self.count.fetch_sub(before - after, Ordering::Relaxed);
-        }
-        drop(files);
-        if let Some(queue) = queue {
-            queue.notify(Readiness::IN);
-        }
-        result
-    }
-
-    fn register(self: &Arc<Self>, dev: u64) {
-        let mut tables = TABLES.lock();
-        tables.retain(|(_, table)| table.strong_count() > 0);
-        if !tables.iter().any(|(d, _)| *d == dev) {
-            tables.push((dev, Arc::downgrade(self)));
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.count.load(Ordering::Relaxed) < MAX_LOCKS
-    }
-
-    /// Who is told when a lock on a file goes.
-    fn queue(&self, ino: u64) -> Arc<WaitQueue> {
-        Arc::clone(&self.files.lock().entry(ino).or_default().queue)
-    }
-}
 
 impl File {
-    fn locks(&self) -> Result<(&Arc<Locks>, u64, u64), Errno> {
+    fn locks(&self) -> Result<(&Arc<Locks>, FileId), Errno> {
         let dentry = &self.path.dentry;
-        Ok((&dentry.sb.locks, dentry.sb.dev, dentry.ino()?))
+        Ok((&dentry.sb.locks, dentry.file_id()?))
     }
 
-    /// Who is told when a lock on it goes.
+    /// A place among those who wait for a lock on it to go.
     ///
     /// # Errors
     /// What its attributes fail with.
-    pub fn lock_queue(&self) -> Result<Arc<WaitQueue>, Errno> {
-        let (locks, _, ino) = self.locks()?;
-        Ok(locks.queue(ino))
+    pub fn wait_for_locks(&self) -> Result<Waiting, Errno> {
+        let (locks, id) = self.locks()?;
+        Ok(locks.wait(id))
+    }
+
+    /// The locks that were taken through this description, by itself or by the process of a table.
+    #[must_use]
+    pub fn locks_of(&self, table: &FdTable) -> Vec<Shown> {
+        let Ok((locks, id)) = self.locks() else { return Vec::new() };
+        if locks.is_empty() {
+            return Vec::new();
+        }
+        let foreign = |owner| matches!(owner, Owner::Table(id) if id != table.id());
+        let mut shown = locks.of(id, |of| of.shown(id).collect::<Vec<_>>()).unwrap_or_default();
+        shown.retain(|s| s.range.file == self.id() && !foreign(s.range.owner));
+        shown
     }
 
     /// Locks the whole file for this description, or with None unlocks it (flock(2)). Changing a lock gives the old one up
@@ -158,11 +53,11 @@ impl File {
     /// # Errors
     /// EAGAIN if another's is in the way, ENOLCK if there are too many.
     pub fn flock(&self, exclusive: Option<bool>, pid: i32) -> Result<(), Errno> {
-        let (locks, dev, ino) = self.locks()?;
+        let (locks, id) = self.locks()?;
         if exclusive.is_some() {
             self.note_lock();
         }
-        locks.change(dev, ino, |of| {
+        locks.change(id, |of| {
             let own = of.flocks.iter().position(|f| f.file == self.id());
             if own.is_some_and(|at| exclusive == Some(of.flocks[at].exclusive)) {
                 return (Ok(()), false);
@@ -183,13 +78,22 @@ impl File {
         })
     }
 
+    /// The first lock that an owner has in a range (F_OFD_GETLK with F_UNLCK).
+    ///
+    /// # Errors
+    /// What its attributes fail with.
+    pub fn own_range(&self, owner: Owner, start: u64, end: u64) -> Result<Option<Range>, Errno> {
+        let (locks, id) = self.locks()?;
+        Ok(locks.of(id, |of| of.ranges.first_of(owner, start, end)).flatten())
+    }
+
     /// The first lock that stands against one.
     ///
     /// # Errors
     /// What its attributes fail with.
     pub fn test_range(&self, wanted: &Range) -> Result<Option<Range>, Errno> {
-        let (locks, _, ino) = self.locks()?;
-        Ok(locks.files.lock().get(&ino).and_then(|of| of.ranges.conflict(wanted)))
+        let (locks, id) = self.locks()?;
+        Ok(locks.conflict(id, wanted))
     }
 
     /// Locks a range; if another's lock is in the way, that is what it gives.
@@ -197,9 +101,9 @@ impl File {
     /// # Errors
     /// ENOLCK if there are too many.
     pub fn lock_range(&self, wanted: Range) -> Result<Option<Range>, Errno> {
-        let (locks, dev, ino) = self.locks()?;
+        let (locks, id) = self.locks()?;
         self.note_lock();
-        locks.change(dev, ino, |of| {
+        locks.change(id, |of| {
             if let Some(other) = of.ranges.conflict(&wanted) {
                 return (Ok(Some(other)), false);
             }
@@ -217,14 +121,14 @@ impl File {
     /// # Errors
     /// ENOLCK if the pieces would be too many.
     pub fn unlock_range(&self, owner: Owner, start: u64, end: u64) -> Result<(), Errno> {
-        let (locks, dev, ino) = self.locks()?;
-        if locks.count.load(Ordering::Relaxed) == 0 {
+        let (locks, id) = self.locks()?;
+        if locks.is_empty() {
             return Ok(());
         }
         if !locks.has_room() && (start, end) != (0, OFFSET_MAX) {
             return Err(Errno::ENOLCK);
         }
-        locks.change(dev, ino, |of| {
+        locks.change(id, |of| {
             of.ranges.remove(owner, start, end);
             ((), true)
         });
@@ -232,9 +136,9 @@ impl File {
     }
 
     fn release(&self, owner: Owner) {
-        let Ok((locks, dev, ino)) = self.locks() else { return };
-        if locks.count.load(Ordering::Relaxed) > 0 {
-            locks.change(dev, ino, |of| ((), of.ranges.remove_all(owner)));
+        let Ok((locks, id)) = self.locks() else { return };
+        if !locks.is_empty() {
+            locks.change(id, |of| ((), of.ranges.remove_all(owner)));
         }
     }
 
@@ -247,7 +151,8 @@ impl File {
 
 /// Releases the locks that a process has on ranges of a file, as closing any of its descriptors does.
 pub fn release_posix(file: &File, owner: &FdTable) {
-    if file.path.dentry.sb.locks.count.load(Ordering::Relaxed) > 0 {
+    // What was opened with O_PATH is not the file, and closing it does not close that.
+    if !file.is_path_only() && !file.path.dentry.sb.locks.is_empty() {
         file.release(Owner::Table(owner.id()));
     }
 }

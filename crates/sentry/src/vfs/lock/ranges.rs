@@ -14,6 +14,8 @@ pub enum Owner {
 pub struct Range {
     /// Who has it.
     pub owner: Owner,
+    /// The open file description that it was asked for through.
+    pub file: u64,
     /// The process that asked for it, as numbered in the root namespace.
     pub pid: i32,
     /// Whether it keeps readers out, too.
@@ -46,6 +48,11 @@ impl Ranges {
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Range> {
         self.0.iter()
+    }
+
+    /// The first lock of an owner in a range.
+    pub(super) fn first_of(&self, owner: Owner, start: u64, end: u64) -> Option<Range> {
+        self.0.iter().find(|r| r.owner == owner && r.overlaps(start, end)).copied()
     }
 
     /// The first lock that stands against one.
@@ -108,7 +115,7 @@ mod tests {
     use super::*;
 
     fn lock(owner: u64, write: bool, start: u64, end: u64) -> Range {
-        Range { owner: Owner::Table(owner), pid: 1, write, start, end }
+        Range { owner: Owner::Table(owner), file: 1, pid: 1, write, start, end }
     }
 
     fn shape(ranges: &Ranges) -> Vec<(u64, u64, bool)> {
