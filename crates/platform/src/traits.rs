@@ -147,6 +147,10 @@ pub trait AddressSpace: Send + Sync {
     /// Resident set size in bytes; 0 where the host does not tell.
     fn resident_size(&self) -> u64;
 
+    /// Bytes of private memory that are in use; 0 where the host does not tell. What forks still share counts for each of
+    /// them, or, with `divided`, which takes long, for each its part.
+    fn private_size(&self, divided: bool) -> u64;
+
     /// The process on the host, for accounting and diagnosis; 0 if there is none.
     fn host_pid(&self) -> i32;
 

@@ -9,7 +9,7 @@ use crate::state::{Record, StateDir};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use stockade_confine::{Access, Cgroup, Error, Events, Options, SentryHost, Tree, launch};
+use stockade_confine::{Access, Cgroup, Error, Events, Limit, Options, SentryHost, Tree, launch};
 
 /// What a sentry starts with.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Boot<'a> {
     pub host: SentryHost,
     /// What the host's `/proc/cpuinfo` says of its first processor: names and values.
     pub cpu: Vec<(String, String)>,
+    /// Whether the host bounds memory; the sentry has to if not.
+    pub memory_is_bounded: bool,
     /// Where lines go; [`crate::logging::install`] is for the sentry to call.
     pub log: Arc<Sink>,
 }
@@ -46,9 +48,9 @@ pub fn run(
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let options =
         Options { trees: trees(config), keep: log.keep().into_iter().collect(), cgroup: Some(&cgroup) };
-    let mut handle =
-        launch(&options, |host| sentry(Boot { config, host, cpu: first_cpu(&cpus), log: Arc::clone(&log) }))
-            .map_err(|e| not_launched(&config.id, &e))?;
+    let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
+    let boot = |host| Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log: Arc::clone(&log) };
+    let mut handle = launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
     registered.running(handle.pid().unsigned_abs()).map_err(on_host)?;
     let notice = |text: &str| {
         if !plan.quiet {
@@ -106,15 +108,22 @@ fn host_limits(limits: &Limits) -> stockade_confine::Limits {
     }
 }
 
+/// The bound on memory was in the way, in words.
+pub(crate) fn memory_hit(limits: &Limits, killed: u64) -> String {
+    let limit = crate::parse::format_size(limits.memory);
+    let who = if killed == 1 {
+        "a process was killed".to_owned()
+    } else {
+        format!("{killed} processes were killed")
+    };
+    format!("--memory {limit}: reached; {who}")
+}
+
 /// What the host's limits did, in words.
 fn limits_hit(limits: &Limits, events: &Events) -> Vec<String> {
     let mut said = Vec::new();
     if events.oom_kills > 0 {
-        said.push(format!(
-            "--memory {}: reached; {} of the sandbox's processes were killed",
-            crate::parse::format_size(limits.memory),
-            events.oom_kills
-        ));
+        said.push(memory_hit(limits, events.oom_kills));
     }
     if events.forks_refused > 0 {
         said.push(format!(

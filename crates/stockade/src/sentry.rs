@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use stockade_abi::Errno;
@@ -20,7 +21,7 @@ use stockade_sentry::diagnosis;
 use stockade_sentry::fs::stdio::{self, HostTerminal};
 use stockade_sentry::strace::Tracer;
 use stockade_sentry::task::kernel::InitProcess;
-use stockade_sentry::task::{Kernel, KernelConfig, Limits};
+use stockade_sentry::task::{Kernel, KernelConfig, Limits, memory_watch};
 use stockade_sentry::tty::Tty;
 use stockade_sentry::vfs::{
     FdTable, File, FsContext, HOST_FDS, LookupFlags, MountNamespace, OPEN_FILES, Path, ops,
@@ -30,13 +31,13 @@ use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
 use crate::front::{Event, FrontLine, Outcome, Request};
 use crate::logging;
 use crate::parse::format_size;
-use crate::run::Boot;
+use crate::run::{Boot, memory_hit};
 
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
 /// how the program ended.
 #[must_use]
 pub fn boot(boot: Boot<'_>) -> u8 {
-    let Boot { config, mut host, cpu, log } = boot;
+    let Boot { config, mut host, cpu, memory_is_bounded, log } = boot;
     let platform = match start_platform(&host) {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
@@ -53,6 +54,9 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
     };
+    if !memory_is_bounded && let Err(e) = memory_watch::start(&kernel, config.limits.memory) {
+        return give_up(&host.link, &format!("memory cannot be watched: {e}"));
+    }
     if let Some(names) = strace_names(&config.strace) {
         let sink = Arc::clone(&log);
         match Tracer::new(&names, Box::new(move |pid, line| sink.strace_line(pid, line))) {
@@ -104,6 +108,10 @@ fn limits_hit(kernel: &Kernel, config: &SandboxConfig) -> Vec<String> {
         0 => {}
         1 => said.push(format!("--pids {}: reached; a task was not started", config.limits.tasks)),
         n => said.push(format!("--pids {}: reached; {n} tasks were not started", config.limits.tasks)),
+    }
+    match kernel.memory_kills.load(Ordering::Relaxed) {
+        0 => {}
+        killed => said.push(memory_hit(&config.limits, killed as u64)),
     }
     if kernel.memory_files.was_exhausted() {
         let limit = format_size(config.limits.disk);

@@ -158,6 +158,10 @@ impl AddressSpace for Space {
         Ok(())
     }
 
+    fn private_size(&self, _divided: bool) -> u64 {
+        self.resident_size()
+    }
+
     fn resident_size(&self) -> u64 {
         self.0.pages.lock().resident_size()
     }

@@ -124,6 +124,22 @@ pub(crate) fn resident_pages(proc: &OwnedFd, pid: i32) -> Option<u64> {
     line(proc, &format!("{pid}/statm"), |text| text.split_ascii_whitespace().nth(1)?.parse().ok())
 }
 
+/// Pages of a process that are its own.
+pub(crate) fn private_pages(proc: &OwnedFd, pid: i32) -> Option<u64> {
+    line(proc, &format!("{pid}/statm"), |text| {
+        let mut words = text.split_ascii_whitespace().skip(1).map(|word| word.parse::<u64>().ok());
+        let (resident, shared) = (words.next()??, words.next()??);
+        Some(resident.saturating_sub(shared))
+    })
+}
+
+/// Bytes of a process's private memory, of what several have each its part (`smaps_rollup`).
+pub(crate) fn divided_size(proc: &OwnedFd, pid: i32) -> Option<u64> {
+    let text = read(proc, &format!("{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

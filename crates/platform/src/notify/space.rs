@@ -78,6 +78,12 @@ impl AddressSpace for Space {
         procfs::resident_pages(&self.0.shared.proc, self.pid()).unwrap_or(0) * l::PAGE
     }
 
+    fn private_size(&self, divided: bool) -> u64 {
+        let (proc, pid) = (&self.0.shared.proc, self.pid());
+        let exact = divided.then(|| procfs::divided_size(proc, pid)).flatten();
+        exact.or_else(|| procfs::private_pages(proc, pid).map(|pages| pages * l::PAGE)).unwrap_or(0)
+    }
+
     fn host_pid(&self) -> i32 {
         self.pid()
     }

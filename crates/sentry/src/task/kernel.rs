@@ -97,6 +97,8 @@ pub struct Kernel {
     init: AtomicI32,
     tasks: AtomicUsize,
     tasks_refused: AtomicUsize,
+    /// Processes that were killed for want of memory.
+    pub memory_kills: AtomicUsize,
     end: Mutex<Option<i32>>,
     ended: Condvar,
 }
@@ -173,6 +175,7 @@ impl Kernel {
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),
+            memory_kills: AtomicUsize::new(0),
             end: Mutex::new(None),
             ended: Condvar::new(),
         }))

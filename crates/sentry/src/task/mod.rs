@@ -12,6 +12,7 @@ pub mod exit;
 pub mod group;
 pub mod kernel;
 pub mod limits;
+pub mod memory_watch;
 pub mod namespaces;
 mod orphans;
 pub mod pidns;

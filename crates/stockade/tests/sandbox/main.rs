@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod identity;
 mod limits;
+mod memory;
 mod processes;
 mod streams;
 mod terminal;
