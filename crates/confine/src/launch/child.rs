@@ -58,6 +58,10 @@ fn surround(
     rlimits::set().step("setting resource limits")?;
     if let Some(group) = options.cgroup {
         group.enter().step("entering the cgroup")?;
+        // They have served, and can be written to.
+        for fd in group.descriptors() {
+            crate::sys::close_range(fd as u32, fd as u32).step("closing a descriptor of the cgroup")?;
+        }
     }
     wait_for_maps(link)?;
     let proc = tree::procfs()?;

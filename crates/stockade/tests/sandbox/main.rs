@@ -8,6 +8,7 @@ mod hostile;
 mod identity;
 mod limits;
 mod memory;
+mod posture;
 mod processes;
 mod streams;
 mod terminal;
