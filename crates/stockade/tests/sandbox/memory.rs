@@ -19,8 +19,10 @@ fn callers(command: impl Fn() -> Command) -> Vec<Command> {
 fn what_takes_all_memory_ends_inside() {
     for mut command in callers(|| script(&["--memory", "200M"], "tail /dev/zero; echo status $?")) {
         let (stdout, stderr, status) = run(&mut command);
-        assert_eq!((stdout.as_str(), status), ("status 137\n", Some(0)), "{stderr}");
-        assert!(stderr.contains("--memory 200 MiB: reached; a process was killed"), "{stderr}");
+        // A control group may go on to the shell before what was killed first has given its memory back.
+        let expected = [("status 137\n", Some(0)), ("", Some(137))];
+        assert!(expected.contains(&(stdout.as_str(), status)), "{stdout}{status:?}{stderr}");
+        assert!(stderr.contains("--memory 200 MiB: reached; "), "{stderr}");
     }
 }
 
