@@ -40,8 +40,8 @@ impl OverlayInode {
         // Under another name until it is whole, so that a failure leaves nothing half done.
         let temporary = self.fs.temporary_name();
         let upper = dir.create(&temporary, &node)?;
-        let finished =
-            fill(&upper, &lower, &attrs, contents).and_then(|()| dir.rename(&temporary, &dir, &name, 0));
+        let finished = fill(&upper, &lower, &Attrs { ino: self.ino(), ..attrs }, contents)
+            .and_then(|()| dir.rename(&temporary, &dir, &name, 0));
         if let Err(e) = finished {
             // The temporary name is all there is of it.
             let _ =

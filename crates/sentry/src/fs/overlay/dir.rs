@@ -67,7 +67,9 @@ pub(super) fn merged(dir: &OverlayInode) -> Result<Vec<Entry>, Errno> {
         }
     }
     if let Some(lower) = lower.filter(|l| l.is_dir() && !opaque) {
-        merged.extend(entries_of(&lower)?.into_iter().filter(|e| !seen.contains(&e.name)));
+        let dev = lower.attrs()?.dev;
+        let below = entries_of(&lower)?.into_iter().filter(|e| !seen.contains(&e.name));
+        merged.extend(below.map(|e| Entry { ino: dir.fs.lower_ino(dev, e.ino), ..e }));
     }
     Ok(merged)
 }

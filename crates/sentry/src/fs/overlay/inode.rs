@@ -10,7 +10,7 @@ use stockade_abi::general as c;
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
 use super::whiteout::Entry;
-use super::{ORIGIN, OverlayFs};
+use super::{ORIGIN, OverlayFs, UPPER_INO};
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
 
 /// Where an inode is now.
@@ -32,9 +32,6 @@ pub struct OverlayInode {
     pub(super) copying: Mutex<()>,
 }
 
-/// Inode numbers of the upper file system are moved out of the lower one's way.
-const UPPER_INO: u64 = 1 << 48;
-
 impl OverlayInode {
     pub(super) fn make(
         fs: &Arc<OverlayFs>,
@@ -45,7 +42,10 @@ impl OverlayInode {
         let source = upper.as_ref().or(lower.as_ref()).ok_or(Errno::ENOENT)?;
         let file_type = source.file_type();
         let ino = match (&upper, &lower) {
-            (_, Some(lower)) => lower.attrs()?.ino,
+            (_, Some(lower)) => {
+                let attrs = lower.attrs()?;
+                fs.lower_ino(attrs.dev, attrs.ino)
+            }
             (Some(upper), None) => {
                 let origin = upper.get_xattr(ORIGIN).ok().and_then(|v| v.try_into().ok());
                 origin.map_or(upper.attrs()?.ino | UPPER_INO, u64::from_ne_bytes)

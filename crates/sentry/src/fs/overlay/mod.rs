@@ -17,20 +17,35 @@ use stockade_abi::Errno;
 pub use inode::OverlayInode;
 pub use whiteout::Whiteouts;
 
+use crate::vfs::attrs::dev_minor;
 use crate::vfs::{Dentry, Inode, SuperBlock};
 
 /// The inode number that a copied-up file keeps.
 const ORIGIN: &[u8] = b"trusted.overlay.origin";
 
+/// Inode numbers of the upper file system are moved out of the lower one's way.
+const UPPER_INO: u64 = 1 << 48;
+
+/// The bits of an inode number from here on tell the devices below apart.
+const OTHER_DEVICE_SHIFT: u32 = 49;
+
 /// What all inodes of an overlay share.
 pub struct OverlayFs {
     dev: u64,
+    /// The device that the lower root lies on.
+    lower_dev: u64,
     whiteouts: Whiteouts,
     /// Names for files on their way up.
     next_temporary: AtomicU64,
 }
 
 impl OverlayFs {
+    /// The inode number here of what has one below. Others of the host's file systems may be mounted there: theirs are moved
+    /// out of the way, as two files with one number would be taken for the same.
+    fn lower_ino(&self, dev: u64, ino: u64) -> u64 {
+        if dev == self.lower_dev { ino } else { ino ^ (u64::from(dev_minor(dev)) << OTHER_DEVICE_SHIFT) }
+    }
+
     fn temporary_name(&self) -> Vec<u8> {
         self.whiteouts.temporary_name(self.next_temporary.fetch_add(1, Ordering::Relaxed))
     }
@@ -42,7 +57,8 @@ impl OverlayFs {
 /// What the roots' attributes fail with.
 pub fn mount(upper: &Arc<Dentry>, lower: &Arc<Dentry>, whiteouts: Whiteouts) -> Result<Arc<Dentry>, Errno> {
     let sb = SuperBlock::new("overlay", "overlay", true, lower.sb.revalidates);
-    let fs = Arc::new(OverlayFs { dev: sb.dev, whiteouts, next_temporary: AtomicU64::new(0) });
+    let lower_dev = lower.inode.attrs()?.dev;
+    let fs = Arc::new(OverlayFs { dev: sb.dev, lower_dev, whiteouts, next_temporary: AtomicU64::new(0) });
     let root: Arc<dyn Inode> =
         OverlayInode::make(&fs, None, Some(Arc::clone(&upper.inode)), Some(Arc::clone(&lower.inode)))?;
     Ok(Dentry::root(sb, root))

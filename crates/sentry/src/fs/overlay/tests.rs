@@ -158,3 +158,34 @@ fn directories_take_along_what_is_below() {
         assert_eq!(both.read(&both.lower, b"/dir/a").unwrap(), b"below");
     }
 }
+
+/// The roots of the file systems mounted beneath `/dev` of the host often have one number.
+#[test]
+fn files_of_several_devices_have_numbers_of_their_own() {
+    use rustix::fs::{Mode, OFlags};
+    let creds = Credentials::root();
+    let dev = rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let lower = crate::fs::host::HostFs::mount(dev, false).unwrap();
+    let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+    let root = mount(&upper, &lower, Whiteouts::Devices).unwrap();
+    let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));
+    let open = |path: &[u8]| at(&root, &creds).open(path, 0o200000, 0, LookupFlags::empty()).unwrap();
+    let scratch = format!("/dev/shm/stockade-overlay-{}", std::process::id());
+    std::fs::write(&scratch, "").unwrap();
+    let (top, shm) = (open(b"/"), open(b"/shm"));
+    assert_ne!(top.attrs().unwrap().ino, shm.attrs().unwrap().ino);
+    let listed = scratch.strip_prefix("/dev/shm/").unwrap().as_bytes();
+    let mut ino = None;
+    shm.ops()
+        .iterate(&shm, 0, &mut |e| {
+            if e.name == listed {
+                ino = Some(e.ino);
+            }
+            true
+        })
+        .unwrap();
+    let file =
+        at(&root, &creds).open(&scratch.as_bytes()[b"/dev".len()..], 0, 0, LookupFlags::empty()).unwrap();
+    std::fs::remove_file(&scratch).unwrap();
+    assert_eq!(ino, Some(file.attrs().unwrap().ino));
+}
