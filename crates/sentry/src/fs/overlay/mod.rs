@@ -12,12 +12,12 @@ mod whiteout;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use stockade_abi::Errno;
 
 pub use inode::OverlayInode;
 pub use whiteout::Whiteouts;
 
-use crate::vfs::attrs::dev_minor;
 use crate::vfs::{Dentry, Inode, SuperBlock};
 
 /// The inode number that a copied-up file keeps.
@@ -26,7 +26,8 @@ const ORIGIN: &[u8] = b"trusted.overlay.origin";
 /// Inode numbers of the upper file system are moved out of the lower one's way.
 const UPPER_INO: u64 = 1 << 48;
 
-/// The bits of an inode number from here on tell the devices below apart.
+/// The bits of an inode number from here on tell the devices below apart: the first 15 with numbers that programs can keep
+/// in floating point, as some do.
 const OTHER_DEVICE_SHIFT: u32 = 49;
 
 /// What all inodes of an overlay share.
@@ -34,6 +35,8 @@ pub struct OverlayFs {
     dev: u64,
     /// The device that the lower root lies on.
     lower_dev: u64,
+    /// Others that were met below it.
+    other_devs: Mutex<Vec<u64>>,
     whiteouts: Whiteouts,
     /// Names for files on their way up.
     next_temporary: AtomicU64,
@@ -43,7 +46,15 @@ impl OverlayFs {
     /// The inode number here of what has one below. Others of the host's file systems may be mounted there: theirs are moved
     /// out of the way, as two files with one number would be taken for the same.
     fn lower_ino(&self, dev: u64, ino: u64) -> u64 {
-        if dev == self.lower_dev { ino } else { ino ^ (u64::from(dev_minor(dev)) << OTHER_DEVICE_SHIFT) }
+        if dev == self.lower_dev {
+            return ino;
+        }
+        let mut others = self.other_devs.lock();
+        let at = others.iter().position(|&d| d == dev).unwrap_or_else(|| {
+            others.push(dev);
+            others.len() - 1
+        });
+        ino ^ ((at as u64 + 1) << OTHER_DEVICE_SHIFT)
     }
 
     fn temporary_name(&self) -> Vec<u8> {
@@ -58,7 +69,13 @@ impl OverlayFs {
 pub fn mount(upper: &Arc<Dentry>, lower: &Arc<Dentry>, whiteouts: Whiteouts) -> Result<Arc<Dentry>, Errno> {
     let sb = SuperBlock::new("overlay", "overlay", true, lower.sb.revalidates);
     let lower_dev = lower.inode.attrs()?.dev;
-    let fs = Arc::new(OverlayFs { dev: sb.dev, lower_dev, whiteouts, next_temporary: AtomicU64::new(0) });
+    let fs = Arc::new(OverlayFs {
+        dev: sb.dev,
+        lower_dev,
+        other_devs: Mutex::default(),
+        whiteouts,
+        next_temporary: AtomicU64::new(0),
+    });
     let root: Arc<dyn Inode> =
         OverlayInode::make(&fs, None, Some(Arc::clone(&upper.inode)), Some(Arc::clone(&lower.inode)))?;
     Ok(Dentry::root(sb, root))
