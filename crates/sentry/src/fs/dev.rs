@@ -101,7 +101,7 @@ fn open_terminal(rdev: u64, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
 /// # Errors
 /// What the memory file system fails with, which cannot be at its start.
 pub fn mount(budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
-    let (_, root) = TmpFs::mount(Arc::clone(budget), 0o755);
+    let (_, root) = TmpFs::mount(Arc::clone(budget), 0o755)?;
     let make = |name: &str, kind, mode| {
         root.inode.create(name.as_bytes(), &NewNode { kind, mode, uid: 0, gid: 0 }).map(|_| ())
     };

@@ -12,6 +12,7 @@ use stockade_abi::Errno;
 use stockade_abi::file::EpollEvent;
 use stockade_abi::general as c;
 
+use crate::vfs::quota::EPOLL_WATCHES;
 use crate::vfs::{Fd, File, FileOps};
 use crate::wait::{Observer, Readiness, Registration, WaitQueue};
 
@@ -70,6 +71,12 @@ struct Watch {
     _registration: Registration,
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        EPOLL_WATCHES.remove(1);
+    }
+}
+
 /// An instance.
 pub struct Epoll {
     me: Weak<Epoll>,
@@ -117,7 +124,7 @@ impl Epoll {
     /// EPOLL_CTL_ADD
     ///
     /// # Errors
-    /// EEXIST, EPERM for files that are always ready, ELOOP, EINVAL.
+    /// EEXIST, EPERM for files that are always ready, ELOOP, EINVAL, ENOSPC.
     pub fn add(&self, fd: Fd, file: &Arc<File>, event: EpollEvent) -> Result<(), Errno> {
         let queue = file.ops().wait_queue().ok_or(Errno::EPERM)?;
         if let Some(inner) = file.ops().downcast_ref::<Epoll>() {
@@ -134,6 +141,9 @@ impl Epoll {
         if watches.contains_key(&key) {
             return Err(Errno::EEXIST);
         }
+        if !EPOLL_WATCHES.has_room(1) {
+            return Err(Errno::ENOSPC);
+        }
         let item = Arc::new(Item {
             key,
             file: Arc::downgrade(file),
@@ -148,6 +158,7 @@ impl Epoll {
         } else {
             queue.register(Readiness::all(), observer)
         };
+        EPOLL_WATCHES.add(1);
         watches.insert(key, Watch { item: Arc::clone(&item), _registration: registration });
         drop(watches);
         if !item.ready().is_empty() {

@@ -59,7 +59,8 @@ pub fn magic_link_text(
 /// # Errors
 /// ENOMEM, ENFILE.
 pub fn shared_anonymous(ctx: &Ctx, len: u64) -> Result<Arc<dyn Mappable>, Errno> {
-    let inode = ctx.task.kernel.shm.make(&NewNode { kind: NodeKind::Regular, mode: 0o777, uid: 0, gid: 0 });
+    let inode =
+        ctx.task.kernel.shm.make(&NewNode { kind: NodeKind::Regular, mode: 0o777, uid: 0, gid: 0 })?;
     inode.set_attrs(&SetAttrs { size: Some(len), ..SetAttrs::default() })?;
     Ok(inode.as_mappable(b"/dev/zero (deleted)".to_vec()))
 }

@@ -16,9 +16,9 @@ use crate::vfs::Dentry;
 pub fn make(task: &Task, fs_type: &[u8], data: &[u8]) -> Result<Arc<Dentry>, Errno> {
     let budget = &task.kernel.memory_files;
     match fs_type {
-        b"tmpfs" => Ok(TmpFs::mount_with(budget, &Options::parse(data, budget.figures().0)?)),
+        b"tmpfs" => TmpFs::mount_with(budget, &Options::parse(data, budget.figures().0)?),
         // Like tmpfs, but without a size, and whatever it is told.
-        b"ramfs" => Ok(TmpFs::mount_with(budget, &Options { mode: 0o755, ..Options::default() })),
+        b"ramfs" => TmpFs::mount_with(budget, &Options { mode: 0o755, ..Options::default() }),
         b"proc" => Ok(proc::mount(&task.kernel, &task.tg.pidns)),
         _ => Err(Errno::ENODEV),
     }

@@ -34,7 +34,7 @@ pub(super) fn memfd_create(ctx: &mut Ctx, a: &Args) -> SysResult {
         _ => (0o777, Seals::SEAL),
     };
     let node = NewNode { kind: NodeKind::Regular, mode, uid: creds.fsuid.0, gid: creds.fsgid.0 };
-    let inode = ctx.task.kernel.shm.make_unnamed(&node);
+    let inode = ctx.task.kernel.shm.make_unnamed(&node)?;
     inode.allow_seals(seals);
     let ops = Arc::clone(&inode).open(c::O_RDWR)?;
     let path = anon::wrap(&[b"/memfd:", &name[..], b" (deleted)"].concat(), inode);

@@ -26,6 +26,7 @@ use crate::strace::Tracer;
 use crate::time::{Clock, TimerQueue};
 use crate::tty::{Tty, Ttys};
 use crate::vfs::lock::LockWaits;
+use crate::vfs::quota::limit_kernel_memory;
 use crate::vfs::{FdTable, FsContext, HOST_FDS, MountNamespace, OPEN_FILES};
 use crate::wait::WaitQueue;
 
@@ -148,6 +149,7 @@ impl Kernel {
     pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
         OPEN_FILES.set_limit(config.descriptors);
         HOST_FDS.set_limit(config.host_descriptors);
+        limit_kernel_memory(config.memory);
         let memory_files = Budget::new(config.disk);
         let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
         Ok(Arc::new(Self {

@@ -274,7 +274,7 @@ impl File {
     fn counted(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
-        OPEN_FILES.add();
+        OPEN_FILES.add(1);
         Arc::new(Self {
             path,
             ops,
@@ -520,7 +520,7 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        OPEN_FILES.remove();
+        OPEN_FILES.remove(1);
         if !self.is_path_only() {
             let event = if self.is_writable() { c::IN_CLOSE_WRITE } else { c::IN_CLOSE_NOWRITE };
             self.path.dentry.notify(event);

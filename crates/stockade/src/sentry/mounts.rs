@@ -49,7 +49,7 @@ fn root(
         OverlayConfig::None => (lower, READ_ONLY),
         OverlayConfig::Memory => {
             let mode = lower.inode.attrs()?.mode & 0o7777;
-            let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), mode);
+            let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), mode)?;
             (overlay::mount(&upper, &lower, Whiteouts::Devices)?, MountFlags::empty())
         }
         OverlayConfig::Dir(_) => {

@@ -164,3 +164,63 @@ print(sizes[0], sizes[-1], sum(sizes) < 70 << 20)
 '"#;
     assert_eq!(output(&mut script(&[], text)), "1048576 8192 True\n");
 }
+
+/// What is made of names and attributes counts as files in memory do; what waits in sockets and is watched is bounded by
+/// the sandbox's memory.
+#[test]
+fn memory_of_the_sentry_is_bounded() {
+    let disk = "--disk 16 MiB: reached; something was not written";
+    let cases = [
+        ("os.close(os.open(f'/tmp/d/{n}', os.O_CREAT | os.O_WRONLY))", "ENOSPC", disk),
+        ("os.symlink('x' * 4000, f'/tmp/d/{n}')", "ENOSPC", disk),
+        ("os.mkdir(f'/tmp/d/{n}')", "ENOSPC", disk),
+        ("os.link('/tmp/one', f'/tmp/d/{n}')", "ENOSPC", disk),
+        ("os.setxattr(os.memfd_create('x') if n < 0 else named(n), 'user.x', b'x' * 60000)", "ENOSPC", disk),
+        ("fill(socket.SOCK_DGRAM)", "ENOBUFS", ""),
+        ("fill(socket.SOCK_STREAM)", "ENOBUFS", ""),
+        ("watch(n)", "ENOSPC", ""),
+    ];
+    for (act, error, said) in cases {
+        let text = format!(
+            "
+os.mkdir('/tmp/d')
+open('/tmp/one', 'w').close()
+def named(n):
+    os.close(os.open(f'/tmp/d/{{n}}', os.O_CREAT | os.O_WRONLY))
+    return f'/tmp/d/{{n}}'
+keep = []
+def fill(kind):
+    pair = socket.socketpair(socket.AF_UNIX, kind)
+    keep.append(pair)
+    pair[0].setblocking(False)
+    try:
+        while True: pair[0].send(b'x' * 30000)
+    except BlockingIOError: pass
+def watch(n):
+    epoll = select.epoll()
+    if n == 0: keep.extend(os.eventfd(0) for _ in range(900))
+    else: keep.append(epoll)
+    for fd in keep[:900]: epoll.register(fd, select.EPOLLIN)
+count = -1
+def step():
+    global count
+    count += 1
+    n = count
+    return {act}
+print(until(step)[1])
+import shutil
+keep.clear()
+shutil.rmtree('/tmp/d')
+named_again = open('/tmp/again', 'w').write('again')
+a, b = socket.socketpair()
+a.send(b'x')
+select.epoll().register(a, select.EPOLLIN)
+print(open('/tmp/again').read())
+"
+        );
+        let options = ["--memory", "256M", "--disk", "16M"];
+        let (stdout, stderr) = lives_on(&mut python(&options, &text));
+        assert_eq!(stdout, format!("{error}\nagain\n"), "{act}: {stderr}");
+        assert!(stderr.contains(said) && stderr.is_empty() == said.is_empty(), "{act}: {stderr}");
+    }
+}

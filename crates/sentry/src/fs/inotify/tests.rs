@@ -25,7 +25,7 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    let (_, root) = TmpFs::mount(Budget::new(1 << 20), 0o755);
+    let (_, root) = TmpFs::mount(Budget::new(1 << 20), 0o755).unwrap();
     let users = Arc::new(Users::default());
     let inotify = Inotify::new(&users, 7).unwrap();
     let file = anon::file("inotify", inotify.clone(), c::O_RDONLY);

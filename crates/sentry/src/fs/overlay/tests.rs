@@ -23,7 +23,7 @@ impl Both {
 
     fn marked(whiteouts: Whiteouts) -> Self {
         let creds = Credentials::root();
-        let (_, lower) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+        let (_, lower) = TmpFs::mount(Budget::new(1 << 30), 0o755).unwrap();
         let lower = Path::of_mount(&Mount::new(lower, MountFlags::empty()));
         let below = at(&lower, &creds);
         below.make(b"/dir", NodeKind::Directory, 0o755).unwrap();
@@ -31,7 +31,7 @@ impl Both {
             let file = below.open(name, 0o102, 0o644, LookupFlags::empty()).unwrap();
             file.write(&mut BufSource::new(b"below")).unwrap();
         }
-        let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+        let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755).unwrap();
         let root = mount(&upper, &lower.dentry, whiteouts).unwrap();
         let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));
         Self { creds, lower, root }
@@ -166,7 +166,7 @@ fn files_of_several_devices_have_numbers_of_their_own() {
     let creds = Credentials::root();
     let dev = rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
     let lower = crate::fs::host::HostFs::mount(dev, false).unwrap();
-    let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755);
+    let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755).unwrap();
     let root = mount(&upper, &lower, Whiteouts::Devices).unwrap();
     let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));
     let open = |path: &[u8]| at(&root, &creds).open(path, 0o200000, 0, LookupFlags::empty()).unwrap();

@@ -8,6 +8,7 @@ use stockade_abi::general as c;
 use super::ProcFs;
 use super::inode::{Directory, Listed, Node, ProcInode, Text};
 use crate::task::current;
+use crate::vfs::quota::EPOLL_WATCHES;
 use crate::vfs::{FileType, OPEN_FILES};
 
 /// Inode numbers of this tree; its own last.
@@ -18,6 +19,7 @@ type Make = fn(&ProcFs) -> Result<String, Errno>;
 
 /// All parameters, by path. In the order of a listing.
 const PARAMETERS: &[(&str, Make)] = &[
+    ("fs/epoll/max_user_watches", |_| fixed(EPOLL_WATCHES.figures().0)),
     ("fs/file-max", |_| fixed(OPEN_FILES.figures().0)),
     ("fs/file-nr", |_| {
         let (limit, used) = OPEN_FILES.figures();

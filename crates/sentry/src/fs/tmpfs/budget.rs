@@ -48,6 +48,19 @@ impl Budget {
         })
     }
 
+    /// Takes memory of the sentry's, for inodes and attributes: of the whole, for sizes of file systems are about contents.
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub(super) fn take_kernel(&self, bytes: u64) -> Result<(), Errno> {
+        self.whole.as_ref().map_or_else(|| self.take(bytes), |whole| whole.take_kernel(bytes))
+    }
+
+    /// Gives it back.
+    pub(super) fn give_kernel(&self, bytes: u64) {
+        self.whole.as_ref().map_or_else(|| self.give(bytes), |whole| whole.give_kernel(bytes));
+    }
+
     /// ENOSPC, and remembers that it was said.
     pub(super) fn full(&self) -> Errno {
         self.exhausted.store(true, Ordering::Relaxed);

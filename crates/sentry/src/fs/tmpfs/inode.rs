@@ -76,8 +76,31 @@ const XATTR_REPLACE: u32 = 2;
 /// TMPFS_MAGIC
 const MAGIC: i64 = 0x0102_1994;
 
+/// Bytes charged for an inode and its name, and for each further name.
+const NODE: u64 = 1024;
+
+fn size_of_xattrs(xattrs: &BTreeMap<Vec<u8>, Vec<u8>>) -> u64 {
+    xattrs.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+}
+
+impl Drop for TmpInode {
+    fn drop(&mut self) {
+        let names = match &self.data {
+            Data::Directory(_) => 0,
+            _ => u64::from(self.meta.get_mut().nlink.saturating_sub(1)),
+        };
+        let target = if let Data::Symlink(target) = &self.data { target.len() as u64 } else { 0 };
+        let charged = NODE * (1 + names) + target + size_of_xattrs(self.xattrs.get_mut());
+        self.fs.budget.give_kernel(charged);
+    }
+}
+
 impl TmpInode {
-    pub(super) fn new(fs: Arc<TmpFs>, ino: u64, node: &NewNode) -> Arc<Self> {
+    /// # Errors
+    /// ENOSPC
+    pub(super) fn new(fs: Arc<TmpFs>, ino: u64, node: &NewNode) -> Result<Arc<Self>, Errno> {
+        let target = if let NodeKind::Symlink(target) = &node.kind { target.len() as u64 } else { 0 };
+        fs.budget.take_kernel(NODE + target)?;
         let file_type = node.kind.file_type();
         let now = now_coarse();
         let nlink = if file_type == FileType::Directory { 2 } else { 1 };
@@ -103,7 +126,7 @@ impl TmpInode {
             ctime: now,
             btime: now,
         };
-        Arc::new(Self { fs, ino, file_type, meta: Mutex::new(meta), data, xattrs: Mutex::default() })
+        Ok(Arc::new(Self { fs, ino, file_type, meta: Mutex::new(meta), data, xattrs: Mutex::default() }))
     }
 
     pub(super) fn regular(&self) -> Result<&Regular, Errno> {
@@ -150,10 +173,12 @@ impl TmpInode {
         self.meta.lock().ctime = now_coarse();
     }
 
-    pub(super) fn add_links(&self, delta: i32) {
+    /// Changes the number of names, and says what it is then.
+    pub(super) fn add_links(&self, delta: i32) -> u32 {
         let mut meta = self.meta.lock();
         meta.nlink = meta.nlink.saturating_add_signed(delta);
         meta.ctime = now_coarse();
+        meta.nlink
     }
 
     fn take_entry(&self, name: &[u8]) -> Result<Arc<TmpInode>, Errno> {
@@ -166,8 +191,8 @@ impl TmpInode {
         if gone.file_type == FileType::Directory {
             gone.add_links(-2);
             self.add_links(-1);
-        } else {
-            gone.add_links(-1);
+        } else if gone.add_links(-1) > 0 {
+            self.fs.budget.give_kernel(NODE);
         }
     }
 
@@ -258,7 +283,7 @@ impl Inode for TmpInode {
         if entries.get(name).is_some() {
             return Err(Errno::EEXIST);
         }
-        let inode = self.fs.make(node);
+        let inode = self.fs.make(node)?;
         entries.insert(name, Arc::clone(&inode));
         drop(entries);
         if inode.file_type == FileType::Directory {
@@ -269,7 +294,7 @@ impl Inode for TmpInode {
     }
 
     fn create_unnamed(&self, node: &NewNode) -> Result<Arc<dyn Inode>, Errno> {
-        Ok(self.fs.make_unnamed(node))
+        Ok(self.fs.make_unnamed(node)?)
     }
 
     fn link(&self, name: &[u8], target: &Arc<dyn Inode>) -> Result<(), Errno> {
@@ -281,9 +306,13 @@ impl Inode for TmpInode {
         if entries.get(name).is_some() {
             return Err(Errno::EEXIST);
         }
+        self.fs.budget.take_kernel(NODE)?;
         entries.insert(name, Arc::clone(&target));
         drop(entries);
-        target.add_links(1);
+        if target.add_links(1) == 1 {
+            // Its first name (O_TMPFILE) came with it.
+            self.fs.budget.give_kernel(NODE);
+        }
         self.touch_modified();
         Ok(())
     }
@@ -344,7 +373,7 @@ impl Inode for TmpInode {
             }
             if flags & c::RENAME_WHITEOUT != 0 {
                 let node = NewNode { kind: NodeKind::CharDevice(0), mode: 0, uid: 0, gid: 0 };
-                self.entries()?.write().insert(name, self.fs.make(&node));
+                self.entries()?.write().insert(name, self.fs.make(&node)?);
             }
         }
         moved.touch_changed();
@@ -382,14 +411,18 @@ impl Inode for TmpInode {
         if used + name.len() + value.len() > MAX_XATTRS {
             return Err(Errno::ENOSPC);
         }
-        xattrs.insert(name.to_vec(), value.to_vec());
+        self.fs.budget.take_kernel((name.len() + value.len()) as u64)?;
+        if let Some(old) = xattrs.insert(name.to_vec(), value.to_vec()) {
+            self.fs.budget.give_kernel((name.len() + old.len()) as u64);
+        }
         drop(xattrs);
         self.touch_changed();
         Ok(())
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<(), Errno> {
-        self.xattrs.lock().remove(name).ok_or(Errno::ENODATA)?;
+        let old = self.xattrs.lock().remove(name).ok_or(Errno::ENODATA)?;
+        self.fs.budget.give_kernel((name.len() + old.len()) as u64);
         self.touch_changed();
         Ok(())
     }

@@ -18,6 +18,8 @@ pub use inode::TmpInode;
 pub use options::Options;
 pub use seals::Seals;
 
+use stockade_abi::Errno;
+
 use crate::vfs::{Dentry, NewNode, NodeKind, SuperBlock};
 
 /// What all inodes of one instance share.
@@ -39,40 +41,48 @@ impl TmpFs {
     }
 
     /// A new instance as mount(2) makes it: of its own size, within what is left of `budget`.
-    #[must_use]
-    pub fn mount_with(budget: &Arc<Budget>, options: &Options) -> Arc<Dentry> {
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn mount_with(budget: &Arc<Budget>, options: &Options) -> Result<Arc<Dentry>, Errno> {
         let budget = match options.size {
             Some(size) => Budget::within(budget, size),
             None => Arc::clone(budget),
         };
         let sb = SuperBlock::new("tmpfs", "tmpfs", true, false);
-        let root = Self::new(sb.dev, budget).make(&options.root());
-        Dentry::root(sb, root)
+        let root = Self::new(sb.dev, budget).make(&options.root())?;
+        Ok(Dentry::root(sb, root))
     }
 
     /// A new instance with a root directory of this mode.
-    #[must_use]
-    pub fn mount(budget: Arc<Budget>, mode: u32) -> (Arc<TmpFs>, Arc<Dentry>) {
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn mount(budget: Arc<Budget>, mode: u32) -> Result<(Arc<TmpFs>, Arc<Dentry>), Errno> {
         let sb = SuperBlock::new("tmpfs", "tmpfs", true, false);
         let fs = Self::new(sb.dev, budget);
-        let root = fs.make(&NewNode { kind: NodeKind::Directory, mode, uid: 0, gid: 0 });
+        let root = fs.make(&NewNode { kind: NodeKind::Directory, mode, uid: 0, gid: 0 })?;
         let dentry = Dentry::root(sb, root);
-        (fs, dentry)
+        Ok((fs, dentry))
     }
 
     /// A new inode without a name.
-    #[must_use]
-    pub fn make(self: &Arc<Self>, node: &NewNode) -> Arc<TmpInode> {
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn make(self: &Arc<Self>, node: &NewNode) -> Result<Arc<TmpInode>, Errno> {
         let ino = self.next_ino.fetch_add(1, Ordering::Relaxed);
         TmpInode::new(Arc::clone(self), ino, node)
     }
 
     /// A new inode without a name, and without a link.
-    #[must_use]
-    pub fn make_unnamed(self: &Arc<Self>, node: &NewNode) -> Arc<TmpInode> {
-        let inode = self.make(node);
+    ///
+    /// # Errors
+    /// ENOSPC
+    pub fn make_unnamed(self: &Arc<Self>, node: &NewNode) -> Result<Arc<TmpInode>, Errno> {
+        let inode = self.make(node)?;
         inode.add_links(-1);
-        inode
+        Ok(inode)
     }
 }
 

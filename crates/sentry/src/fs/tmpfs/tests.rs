@@ -9,8 +9,8 @@ fn node(kind: NodeKind) -> NewNode {
 }
 
 fn open(limit: u64) -> (Arc<TmpInode>, Arc<File>) {
-    let (fs, root) = TmpFs::mount(Budget::new(limit), 0o755);
-    let inode = fs.make(&node(NodeKind::Regular));
+    let (fs, root) = TmpFs::mount(Budget::new(limit), 0o755).unwrap();
+    let inode = fs.make(&node(NodeKind::Regular)).unwrap();
     let mount = Mount::new(root, MountFlags::empty());
     let dentry = Dentry::unattached(Arc::clone(&mount.root().sb), inode.clone(), b"x");
     let file = File::new(Path { mount, dentry }, inode.clone().open(2).unwrap(), 2);
@@ -75,7 +75,7 @@ fn data_and_holes_are_found() {
 
 #[test]
 fn names_come_and_go() {
-    let (_, root) = TmpFs::mount(Budget::new(1 << 20), 0o755);
+    let (_, root) = TmpFs::mount(Budget::new(1 << 20), 0o755).unwrap();
     let dir = &root.inode;
     let sub = dir.create(b"sub", &node(NodeKind::Directory)).unwrap();
     let file = sub.create(b"f", &node(NodeKind::Regular)).unwrap();

@@ -9,6 +9,7 @@ use stockade_abi::Errno;
 use super::in_flight::Rights;
 use crate::io::{Sink, Source};
 use crate::net::socket::Credential;
+use crate::vfs::quota::SOCKET_BYTES;
 use crate::wait::{Readiness, WaitQueue};
 
 /// Charged for each message beside its bytes, so that empty ones are bounded too.
@@ -54,10 +55,12 @@ impl Credit {
     }
 
     fn take(&self, n: usize) {
+        SOCKET_BYTES.add(n);
         self.used.fetch_add(n, Ordering::AcqRel);
     }
 
     fn give_back(&self, n: usize) {
+        SOCKET_BYTES.remove(n);
         let before = self.used.fetch_sub(n, Ordering::AcqRel);
         let quarter = self.limit() / 4;
         if before > quarter && before - n <= quarter {

@@ -12,6 +12,7 @@ use super::inbox::{Attached, Taken};
 use crate::io::Sink;
 use crate::net::socket::{Credential, Outgoing, Received};
 use crate::task::Task;
+use crate::vfs::quota::SOCKET_BYTES;
 use crate::wait::Readiness;
 
 /// Bytes of a stream moved at once, with the inbox locked.
@@ -76,6 +77,9 @@ impl Endpoint {
         }
         let creds = self.creds_to_tell(task, &peer, message.creds);
         let n = want.min(room).min(STEP);
+        if !SOCKET_BYTES.has_room(n) {
+            return Err(Errno::ENOBUFS);
+        }
         let sent = {
             let mut inbox = peer.inbox.lock();
             if inbox.is_closed() {
@@ -120,6 +124,9 @@ impl Endpoint {
         if self.is_datagram() && self.is_full_for(other) {
             message.blocked_on = Some(Arc::clone(&other.room));
             return Err(Errno::EAGAIN);
+        }
+        if !SOCKET_BYTES.has_room(len) {
+            return Err(Errno::ENOBUFS);
         }
         let mut data = vec![0; len];
         if message.src.take(&mut data)? < len {

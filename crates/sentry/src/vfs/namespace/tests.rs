@@ -5,7 +5,7 @@ use crate::vfs::ops::Request;
 use crate::vfs::{Dentry, LookupFlags, MountFlags, NodeKind};
 
 fn fresh() -> Arc<Dentry> {
-    TmpFs::mount(Budget::new(1 << 20), 0o755).1
+    TmpFs::mount(Budget::new(1 << 20), 0o755).unwrap().1
 }
 
 struct World {
