@@ -1,7 +1,10 @@
 //! What is run, and what Stockade is to reach.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -53,7 +56,7 @@ const fn work(name: &'static str, what: &'static str, how: How, goal: Goal) -> W
 }
 
 const SH: &str = "i=0; while [ $i -lt 100 ]; do /bin/true; i=$((i+1)); done";
-const IMPORTS: &str = "exec python3 -c 'import asyncio, ctypes, email, http.client, json, logging, multiprocessing, sqlite3, ssl, unittest, urllib.request, xml.dom.minidom'";
+const IMPORTS: &str = "exec ./python3 -c 'import asyncio, ctypes, email, http.client, json, logging, multiprocessing, sqlite3, ssl, unittest, urllib.request, xml.dom.minidom'";
 
 /// All of them.
 pub(crate) const GOALS: &[Work] = &[
@@ -100,6 +103,10 @@ pub(crate) const GOALS: &[Work] = &[
 pub(crate) fn build(dir: &Path) -> Result<PathBuf> {
     let source = dir.join("work.c");
     fs::write(&source, include_str!("../work.c"))?;
+    // The interpreter itself, and not a script that looks for one of several.
+    let python =
+        Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output()?;
+    symlink(OsStr::from_bytes(&python.stdout), dir.join("python3"))?;
     let program = dir.join("work");
     let status = Command::new("gcc")
         .args(["-O2", "-static", "-pthread", "-o"])
