@@ -107,12 +107,27 @@ CASE(xfsz)
     tell_info("write");
 }
 
-CASE(without_siginfo_flag_the_frame_has_it_too)
+static void __attribute__((noinline)) fill_stack(int with)
+{
+    volatile char below[65536];
+    for (size_t i = 0; i < sizeof below; i++)
+        below[i] = (char)with;
+}
+
+/* The handler is given a place for the information, in which there is what was on the stack before. */
+CASE(without_siginfo_flag_the_frame_has_no_information)
 {
     struct sigaction sa = {.sa_sigaction = count_signal};
     sigaction(SIGUSR1, &sa, NULL);
-    kill(getpid(), SIGUSR1);
-    tell_info("kill");
+    pid_t me = getpid();
+    fill_stack(0x5a);
+    kill(me, SIGUSR1);
+    const char *bytes = (const char *)&last_info;
+    size_t kept = 0;
+    for (size_t i = 0; i < sizeof last_info; i++)
+        kept += bytes[i] == 0x5a;
+    SHOW(got[SIGUSR1]);
+    SHOW(kept == sizeof last_info);
 }
 
 static void tell_context(int sig, siginfo_t *info, void *context)
