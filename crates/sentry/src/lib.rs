@@ -7,6 +7,8 @@ pub mod creds;
 pub mod diagnosis;
 pub mod fs;
 pub mod futex;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod io;
 pub mod loader;
 pub mod mm;

@@ -130,6 +130,24 @@ fn random(bits: u32) -> u64 {
     (u64::from_ne_bytes(bytes) & ((1 << bits) - 1)) * PAGE_SIZE
 }
 
+/// Reads what is in a program's headers, for fuzzers; whether it is one.
+pub(crate) fn parse(file: &File) -> bool {
+    let Ok(program) = elf::Elf::read(file) else { return false };
+    let _ = program.interpreter(file);
+    if program.is_relocatable() {
+        program.align_bias(PAGE_SIZE);
+    }
+    assert!(program.span().start <= program.span().end && program.phnum() > 0);
+    true
+}
+
+/// Reads a first line, for fuzzers.
+pub(crate) fn parse_script(head: &[u8]) {
+    if let Ok(Some(line)) = script::parse(&head[..head.len().min(HEAD_SIZE)]) {
+        assert!(!line.interpreter.is_empty());
+    }
+}
+
 /// Maps a program and its interpreter into fresh memory, builds the first stack, and says where to begin.
 ///
 /// # Errors

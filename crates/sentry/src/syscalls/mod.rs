@@ -2,7 +2,7 @@
 
 mod adjtimex;
 mod clock_id;
-mod control;
+pub(crate) mod control;
 mod copy;
 mod events;
 mod fd;

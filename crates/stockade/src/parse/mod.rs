@@ -11,6 +11,9 @@ mod size;
 mod strace;
 mod volume;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 pub use cpus::cpus;
 pub use duration::duration;
 pub use env::{EnvArg, env};
@@ -20,6 +23,18 @@ pub use overlay::{OverlayArg, overlay};
 pub use size::{format_size, size};
 pub use strace::strace_calls;
 pub use volume::{VolumeArg, volume};
+
+/// Gives each parser a value, for fuzzers.
+#[doc(hidden)]
+pub fn any(value: &[u8]) {
+    let raw = OsStr::from_bytes(value);
+    drop((env(raw), overlay(raw), volume(raw)));
+    let Ok(text) = std::str::from_utf8(value) else { return };
+    drop((cpus(text), duration(text), hostname(text), id_number(text), sandbox_id(text), strace_calls(text)));
+    if let Ok(bytes) = size(text) {
+        assert!(!format_size(bytes).is_empty());
+    }
+}
 
 /// Splits a decimal number such as `1.5` from what follows it: (thousand-millionths, rest).
 ///
@@ -38,3 +53,39 @@ fn decimal(text: &str) -> Option<(u128, &str)> {
 
 /// What [`decimal`] counts one as.
 const NANO: u128 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    /// All short values of what numbers, units, separators and names are made of, and some that are not text.
+    #[test]
+    fn no_value_is_too_much() {
+        const PIECES: [&[u8]; 16] = [
+            b"0",
+            b"9",
+            b".",
+            b"K",
+            b"iB",
+            b"m",
+            b"s",
+            b":",
+            b"/",
+            b"ro",
+            b"=",
+            b",",
+            b"-",
+            b" ",
+            b"\xff",
+            b"999999999999999999",
+        ];
+        let mut value = Vec::new();
+        for n in 0..PIECES.len().pow(3) {
+            value.clear();
+            let mut rest = n;
+            while rest > 0 {
+                value.extend_from_slice(PIECES[rest % PIECES.len()]);
+                rest /= PIECES.len();
+            }
+            super::any(&value);
+        }
+    }
+}
