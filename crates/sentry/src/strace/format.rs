@@ -5,16 +5,20 @@ use std::fmt::Write;
 use stockade_abi::general as c;
 use stockade_abi::signal;
 
-use crate::mm::UserMemory;
+use super::names::{self, choice, flags, open_flags};
+use super::structs;
+use crate::mm::{MemoryManager, UserMemory};
 use crate::syscalls::table::{Kind, Syscall};
 use crate::syscalls::{Args, Ctx};
 
 /// Bytes of a buffer or string shown at most, as strace(1) does by default.
 const SHOWN: usize = 32;
+/// Strings that are counted at most.
+const MAX_COUNTED: u64 = 4096;
 
-/// Whether a call's output buffers are worth showing.
+/// Whether a call's output is worth showing.
 pub(super) fn has_output(entry: &Syscall) -> bool {
-    entry.args.contains(&Kind::OutBuf)
+    entry.args.iter().any(|kind| matches!(kind, Kind::OutBuf | Kind::Out(_) | Kind::InOut(_)))
 }
 
 /// All arguments; `result` is known once the call has been made.
@@ -22,7 +26,8 @@ pub(super) fn arguments(ctx: &Ctx, args: &Args, entry: Option<&Syscall>, result:
     let mut text = String::new();
     match entry {
         Some(entry) => {
-            for (i, kind) in entry.args.iter().enumerate() {
+            let shown = shown_count(entry, args);
+            for (i, kind) in entry.args.iter().enumerate().take(shown) {
                 if i > 0 {
                     text.push_str(", ");
                 }
@@ -37,6 +42,15 @@ pub(super) fn arguments(ctx: &Ctx, args: &Args, entry: Option<&Syscall>, result:
     text
 }
 
+/// Arguments that mean something: a mode only where a file may be made.
+fn shown_count(entry: &Syscall, args: &Args) -> usize {
+    let makes = |at: usize| args.u32(at) & (c::O_CREAT | (c::O_TMPFILE & !c::O_DIRECTORY)) != 0;
+    match entry.args {
+        [.., Kind::OpenFlags, Kind::Mode] if !makes(entry.args.len() - 2) => entry.args.len() - 1,
+        all => all.len(),
+    }
+}
+
 fn argument(text: &mut String, ctx: &Ctx, args: &Args, index: usize, kind: Kind, result: Option<u64>) {
     let value = args.u64(index);
     // Writing to a string cannot fail.
@@ -46,34 +60,63 @@ fn argument(text: &mut String, ctx: &Ctx, args: &Args, index: usize, kind: Kind,
         Kind::DirFd => write!(text, "{}", value as i32),
         Kind::Uint => write!(text, "{}", value as u32),
         Kind::Size => write!(text, "{value}"),
+        Kind::Hex if value == 0 => write!(text, "0"),
         Kind::Hex => write!(text, "{value:#x}"),
-        Kind::Mode => write!(text, "{:#o}", value as u32),
-        Kind::Ptr if value == 0 => write!(text, "NULL"),
+        Kind::Mode => write!(text, "0{:o}", value as u32),
+        Kind::Ptr | Kind::In(_) | Kind::Out(_) | Kind::InOut(_) if value == 0 => write!(text, "NULL"),
         Kind::Ptr => write!(text, "{value:#x}"),
+        Kind::Out(_) if result.is_none() => write!(text, "{value:#x}"),
+        Kind::In(what) | Kind::Out(what) | Kind::InOut(what) => {
+            let next = args.u64((index + 1).min(5));
+            match structs::show(&ctx.mm, what, value, next, result) {
+                Some(shown) => write!(text, "{shown}"),
+                None => write!(text, "{value:#x}"),
+            }
+        }
+        Kind::Flags(table) => write!(text, "{}", flags(u64::from(value as u32), table, "0")),
+        Kind::Choice(table) => write!(text, "{}", choice(value as u32, table)),
+        Kind::FutexOp => {
+            let private = if value & u64::from(c::FUTEX_PRIVATE_FLAG) != 0 { "_PRIVATE" } else { "" };
+            let operation = value as u32 & !(c::FUTEX_PRIVATE_FLAG | c::FUTEX_CLOCK_REALTIME);
+            let clock =
+                if value & u64::from(c::FUTEX_CLOCK_REALTIME) != 0 { "|FUTEX_CLOCK_REALTIME" } else { "" };
+            write!(text, "{}{private}{clock}", choice(operation, names::FUTEX))
+        }
+        Kind::CloneFlags => {
+            let signal =
+                signal::name((value & 0xff) as i32).map(|name| format!("|{name}")).unwrap_or_default();
+            write!(text, "flags={}{signal}", flags(value & 0xffff_ff00, names::CLONE, "0"))
+        }
         Kind::Path => match ctx.mm.copy_in_c_string(value, 4096) {
             Ok(path) => write!(text, "{}", quoted(&path, path.len())),
             Err(_) => write!(text, "{value:#x}"),
         },
-        Kind::InBuf => buffer(text, ctx, value, args.u64((index + 1).min(5))),
+        Kind::InBuf => buffer(text, &ctx.mm, value, args.u64((index + 1).min(5))),
         Kind::OutBuf => match result {
-            Some(len) => buffer(text, ctx, value, len),
+            Some(len) => buffer(text, &ctx.mm, value, len),
             None => write!(text, "{value:#x}"),
         },
         Kind::Argv => strings(text, ctx, value),
+        Kind::Envp if value == 0 => write!(text, "NULL"),
+        Kind::Envp => {
+            let word = |i: u64| ctx.mm.copy_in::<u64>(value.wrapping_add(i * 8));
+            let count = (0..MAX_COUNTED).take_while(|&i| word(i).is_ok_and(|at| at != 0)).count();
+            write!(text, "{value:#x} /* {count} vars */")
+        }
         Kind::Signal => match signal::name(value as i32) {
             Some(name) => write!(text, "{name}"),
             None => write!(text, "{}", value as i32),
         },
         Kind::OpenFlags => write!(text, "{}", open_flags(value as u32)),
-        Kind::Prot => write!(text, "{}", names(value, PROT, "PROT_NONE")),
-        Kind::MmapFlags => write!(text, "{}", names(value, MMAP, "0")),
+        Kind::Prot => write!(text, "{}", flags(value, names::PROT, "PROT_NONE")),
+        Kind::MmapFlags => write!(text, "{}", flags(value, names::MMAP, "0")),
     };
 }
 
-fn buffer(text: &mut String, ctx: &Ctx, addr: u64, len: u64) -> std::fmt::Result {
+pub(super) fn buffer(text: &mut String, mm: &MemoryManager, addr: u64, len: u64) -> std::fmt::Result {
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len.min(SHOWN)];
-    match ctx.mm.read_exact(addr, &mut bytes) {
+    match mm.read_exact(addr, &mut bytes) {
         Ok(()) => write!(text, "{}", quoted(&bytes, len)),
         Err(_) => write!(text, "{addr:#x}"),
     }
@@ -94,7 +137,7 @@ fn strings(text: &mut String, ctx: &Ctx, addr: u64) -> std::fmt::Result {
 }
 
 /// C's escapes; `...` if there is more than what is shown.
-fn quoted(bytes: &[u8], len: usize) -> String {
+pub(super) fn quoted(bytes: &[u8], len: usize) -> String {
     let mut text = String::from("\"");
     for &b in bytes {
         match b {
@@ -116,65 +159,6 @@ fn quoted(bytes: &[u8], len: usize) -> String {
     text
 }
 
-const PROT: &[(u32, &str)] = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
-
-const MMAP: &[(u32, &str)] = &[
-    (c::MAP_SHARED, "MAP_SHARED"),
-    (c::MAP_PRIVATE, "MAP_PRIVATE"),
-    (c::MAP_FIXED, "MAP_FIXED"),
-    (c::MAP_ANONYMOUS, "MAP_ANONYMOUS"),
-    (c::MAP_GROWSDOWN, "MAP_GROWSDOWN"),
-    (c::MAP_DENYWRITE, "MAP_DENYWRITE"),
-    (c::MAP_LOCKED, "MAP_LOCKED"),
-    (c::MAP_NORESERVE, "MAP_NORESERVE"),
-    (c::MAP_POPULATE, "MAP_POPULATE"),
-    (c::MAP_STACK, "MAP_STACK"),
-    (c::MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE"),
-];
-
-const OPEN: &[(u32, &str)] = &[
-    (c::O_CREAT, "O_CREAT"),
-    (c::O_EXCL, "O_EXCL"),
-    (c::O_NOCTTY, "O_NOCTTY"),
-    (c::O_TRUNC, "O_TRUNC"),
-    (c::O_APPEND, "O_APPEND"),
-    (c::O_NONBLOCK, "O_NONBLOCK"),
-    (c::O_TMPFILE, "O_TMPFILE"),
-    (c::O_DIRECTORY, "O_DIRECTORY"),
-    (c::O_NOFOLLOW, "O_NOFOLLOW"),
-    (c::O_CLOEXEC, "O_CLOEXEC"),
-    (c::O_PATH, "O_PATH"),
-    (c::O_SYNC, "O_SYNC"),
-    (c::O_DIRECT, "O_DIRECT"),
-];
-
-fn names(value: u64, table: &[(u32, &str)], none: &str) -> String {
-    let mut left = value as u32;
-    let mut found = Vec::new();
-    for &(bits, name) in table {
-        if bits != 0 && left & bits == bits {
-            found.push(name.to_owned());
-            left &= !bits;
-        }
-    }
-    if left != 0 {
-        found.push(format!("{left:#x}"));
-    }
-    if found.is_empty() { none.to_owned() } else { found.join("|") }
-}
-
-fn open_flags(flags: u32) -> String {
-    let access = match flags & c::O_ACCMODE {
-        c::O_RDONLY => "O_RDONLY",
-        c::O_WRONLY => "O_WRONLY",
-        _ => "O_RDWR",
-    };
-    match flags & !c::O_ACCMODE {
-        0 => access.to_owned(),
-        rest => format!("{access}|{}", names(u64::from(rest), OPEN, "0")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +168,6 @@ mod tests {
         assert_eq!(quoted(b"a\n\x01\"", 4), r#""a\n\1\"""#);
         assert_eq!(quoted(b"abc", 9), r#""abc"..."#);
         assert_eq!(open_flags(c::O_RDWR | c::O_CREAT | c::O_CLOEXEC), "O_RDWR|O_CREAT|O_CLOEXEC");
-        assert_eq!(names(3, PROT, "PROT_NONE"), "PROT_READ|PROT_WRITE");
+        assert_eq!(flags(3, names::PROT, "PROT_NONE"), "PROT_READ|PROT_WRITE");
     }
 }

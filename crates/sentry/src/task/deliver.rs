@@ -43,6 +43,7 @@ impl Task {
             let Some(info) = self.take_signal() else { return Action::Continue };
             let signo = info.signo;
             let actions = self.tg.actions();
+            crate::strace::signal(self, &info);
             match actions.disposition(signo) {
                 Disposition::Ignore => {}
                 Disposition::Handler(action) => {

@@ -53,6 +53,7 @@ impl Task {
     /// The end of this task; called by its own thread, which serves no guest any more. `status` is its own; that of the
     /// process goes before.
     pub fn finish(self: &Arc<Self>, status: i32) {
+        crate::strace::ended(self, status);
         self.exiting.store(true, Ordering::Release);
         if self.is_leader() {
             self.tg.last_name.lock().clone_from(&self.name.read());

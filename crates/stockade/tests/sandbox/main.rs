@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod posture;
 mod processes;
+mod strace;
 mod streams;
 mod terminal;
 
