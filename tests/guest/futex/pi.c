@@ -259,3 +259,48 @@ CASE(moved_to_a_mutex)
     }
     tell_word("afterwards");
 }
+
+static uint32_t chain[3];
+
+static long lock_at(int i)
+{
+    return syscall(SYS_futex, &chain[i], FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0);
+}
+
+static long unlock_at(int i)
+{
+    return syscall(SYS_futex, &chain[i], FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0);
+}
+
+/* Locks its own, then waits for the one before. */
+static void *link_in_chain(void *arg)
+{
+    int i = (int)(long)arg;
+    lock_at(i);
+    settle();
+    long r = lock_at(i - 1);
+    unlock_at(i - 1);
+    unlock_at(i);
+    return (void *)r;
+}
+
+CASE(circles_are_refused)
+{
+    for (int last = 1; last <= 2; last++) {
+        pthread_t threads[2];
+        TRY(lock_at(0));
+        for (long i = 1; i <= last; i++)
+            threads[i - 1] = thread(link_in_chain, (void *)i);
+        settle();
+        settle();
+        TRY(lock_at(last));
+        TRY(unlock_at(0));
+        for (int i = 0; i < last; i++) {
+            void *r;
+            pthread_join(threads[i], &r);
+            SHOW((long)r);
+        }
+        TRY(lock_at(last));
+        TRY(unlock_at(last));
+    }
+}

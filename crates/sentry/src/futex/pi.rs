@@ -28,9 +28,15 @@ pub enum PiWait {
     Until(Option<Instant>),
 }
 
-/// The mutexes of a task that others wait for.
+/// The mutexes of a task that others wait for, and the one that it waits for itself.
 #[derive(Default)]
-pub struct Held(Mutex<Vec<Key>>);
+pub struct Held {
+    keys: Mutex<Vec<Key>>,
+    waits: Mutex<Option<Arc<PiEntry>>>,
+}
+
+/// How many owners are followed from one to the next (`/proc/sys/kernel/max_lock_depth`).
+const MAX_DEPTH: usize = 1024;
 
 const WAITS: u32 = 0;
 /// The mutex is its own.
@@ -40,6 +46,8 @@ const AGAIN: u32 = 2;
 
 struct PiEntry {
     waiter: Arc<Waiter>,
+    /// Who has the mutex.
+    holder: Mutex<Weak<Task>>,
     /// Its number, as the word has it.
     tid: u32,
     task: Weak<Task>,
@@ -71,7 +79,7 @@ impl FutexTable {
     /// FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_TRYLOCK_PI.
     ///
     /// # Errors
-    /// EDEADLK if it is the caller's, ESRCH if the owner does not exist, EAGAIN if it is taken and the caller does not
+    /// EDEADLK if it is the caller's, or its owner waits for a mutex of the caller's; ESRCH if the owner does not exist, EAGAIN if it is taken and the caller does not
     /// wait, ETIMEDOUT, ERESTARTNOINTR, EINVAL, EFAULT.
     pub fn lock_pi(
         &self,
@@ -93,6 +101,7 @@ impl FutexTable {
                     }
                 })?;
             let (Attempt::Waits(entry), PiWait::Until(deadline)) = (attempt, how) else { return Ok(()) };
+            let _waiting = Waiting(task);
             let result = block_on(
                 &task.waiter,
                 deadline,
@@ -162,10 +171,17 @@ impl FutexTable {
             }
             let entry = Arc::new(PiEntry {
                 waiter: Arc::clone(&task.waiter),
+                holder: Mutex::new(Arc::downgrade(&holder)),
                 tid: me,
                 task: Arc::downgrade(task),
                 state: AtomicU32::new(WAITS),
             });
+            // Noted first: of two who look at the same time, one sees the other.
+            *task.pi_held.waits.lock() = Some(Arc::clone(&entry));
+            if waits_for(&holder, task) {
+                *task.pi_held.waits.lock() = None;
+                return Err(Errno::EDEADLK);
+            }
             let queue = bucket
                 .mutexes
                 .entry(*key)
@@ -230,7 +246,7 @@ impl FutexTable {
 
     /// A task ends, or executes another program: those who wait for its mutexes look again.
     pub fn exit_pi(&self, task: &Task) {
-        let held = std::mem::take(&mut *task.pi_held.0.lock());
+        let held = std::mem::take(&mut *task.pi_held.keys.lock());
         for key in held {
             let mut bucket = self.bucket(&key);
             if let Some(queue) = bucket.mutexes.get_mut(&key)
@@ -302,6 +318,30 @@ impl FutexTable {
     }
 }
 
+/// While it lives, a task waits for a mutex.
+struct Waiting<'a>(&'a Task);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.0.pi_held.waits.lock() = None;
+    }
+}
+
+/// Whether a task waits, by way of however many others, for one of another's mutexes.
+fn waits_for(task: &Arc<Task>, other: &Arc<Task>) -> bool {
+    let mut at = Arc::clone(task);
+    for _ in 0..MAX_DEPTH {
+        if Arc::ptr_eq(&at, other) {
+            return true;
+        }
+        let waits = at.pi_held.waits.lock().clone();
+        let next = waits.filter(|entry| entry.state.load(Ordering::Acquire) == WAITS);
+        let Some(holder) = next.and_then(|entry| entry.holder.lock().upgrade()) else { return false };
+        at = holder;
+    }
+    true
+}
+
 impl Bucket {
     fn forget_if_empty(&mut self, key: &Key) {
         if self.mutexes.get(key).is_some_and(|q| q.waiters.is_empty())
@@ -318,14 +358,17 @@ impl Queue {
             return;
         }
         self.release(&key);
-        owner.pi_held.0.lock().push(key);
+        owner.pi_held.keys.lock().push(key);
         self.owner = Arc::downgrade(owner);
+        for entry in &self.waiters {
+            *entry.holder.lock() = Arc::downgrade(owner);
+        }
     }
 
     /// The owner has it no more, or nobody waits for it.
     fn release(&self, key: &Key) {
         if let Some(owner) = self.owner.upgrade() {
-            owner.pi_held.0.lock().retain(|k| k != key);
+            owner.pi_held.keys.lock().retain(|k| k != key);
         }
     }
 
