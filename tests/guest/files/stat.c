@@ -254,3 +254,33 @@ CASE(access_time)
     /* The old access time was before the modification. */
     SHOW(b.st_atim.tv_sec > a.st_atim.tv_sec);
 }
+
+/* Where a path was empty it need not stay so. */
+CASE(the_empty_path_may_change)
+{
+    struct stat st;
+    int dir = open(".", O_RDONLY);
+    write_file("x", "12345", 0644);
+    char *path = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < 2; i++) {
+        mprotect(path, 4096, PROT_READ);
+        TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+        SHOW(S_ISDIR(st.st_mode));
+        TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+        SHOW(S_ISDIR(st.st_mode));
+        mprotect(path, 4096, PROT_READ | PROT_WRITE);
+        path[0] = 'x';
+        TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+        SHOW(S_ISDIR(st.st_mode));
+        path[0] = 0;
+    }
+    mprotect(path, 4096, PROT_READ);
+    TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+    int fd = open("name", O_RDWR | O_CREAT, 0644);
+    write(fd, "x", 2);
+    mmap(path, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+    TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+    SHOW(S_ISDIR(st.st_mode));
+    munmap(path, 4096);
+    TRY(fstatat(dir, path, &st, AT_EMPTY_PATH));
+}

@@ -23,6 +23,7 @@ impl MemoryManager {
             peak: state.total,
             auxv: state.auxv.clone(),
             executable: state.executable.clone(),
+            empty_string: None,
         };
         let left_out: Vec<_> =
             copy.vmas.iter().filter(|(_, v)| v.flags.contains(VmFlags::DONTFORK)).map(|(r, _)| r).collect();

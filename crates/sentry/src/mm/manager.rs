@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) peak: u64,
     pub(super) auxv: Vec<u8>,
     pub(super) executable: Option<Arc<File>>,
+    /// Where an empty string was found in memory that is only read, and how often areas had been changed then.
+    pub(super) empty_string: Option<(u64, u64)>,
 }
 
 impl State {
@@ -215,6 +217,7 @@ impl MemoryManager {
             peak: 0,
             auxv: Vec::new(),
             executable: None,
+            empty_string: None,
         };
         Self::with_state(space, layout.clone(), state)
     }
@@ -304,6 +307,23 @@ impl MemoryManager {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.processes.load(Ordering::Acquire) <= 1
+    }
+
+    /// Whether an empty string was found at an address, where nobody can have written since. C libraries' fstat(3) gives
+    /// one with every call, and asking guest memory for it costs more than the rest.
+    #[must_use]
+    pub fn has_empty_string(&self, addr: u64) -> bool {
+        let state = self.state.lock();
+        state.empty_string == Some((addr, state.vmas.changes()))
+    }
+
+    /// An empty string was found at an address.
+    pub fn note_empty_string(&self, addr: u64) {
+        let mut state = self.state.lock();
+        let constant = |vma: &Vma| !vma.prot.contains(Prot::WRITE) && !vma.flags.contains(VmFlags::SHARED);
+        if state.vmas.find(addr).is_some_and(|(_, vma)| constant(vma)) {
+            state.empty_string = Some((addr, state.vmas.changes()));
+        }
     }
 
     /// All areas, in order.

@@ -107,9 +107,16 @@ impl Vma {
 #[derive(Clone, Default)]
 pub struct VmaSet {
     areas: BTreeMap<u64, Vma>,
+    changes: u64,
 }
 
 impl VmaSet {
+    /// How often it was changed.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// All areas with their ranges, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Range<u64>, &Vma)> {
         self.areas.iter().map(|(&start, vma)| (start..vma.end, vma))
@@ -188,6 +195,7 @@ impl VmaSet {
 
     /// Takes everything in `range` out.
     pub fn remove(&mut self, range: Range<u64>) -> Vec<(Range<u64>, Vma)> {
+        self.changes += 1;
         self.split(range.start);
         self.split(range.end);
         let starts: Vec<u64> = self.areas.range(range).map(|(&s, _)| s).collect();
@@ -196,6 +204,7 @@ impl VmaSet {
 
     /// Puts an area into a free range.
     pub fn insert(&mut self, start: u64, vma: Vma) {
+        self.changes += 1;
         let end = vma.end;
         debug_assert!(self.is_free(start..end));
         self.areas.insert(start, vma);
@@ -219,6 +228,7 @@ impl VmaSet {
 
     /// Changes all areas in `range`, splitting and merging as needed.
     pub fn update(&mut self, range: Range<u64>, mut change: impl FnMut(&mut Vma)) {
+        self.changes += 1;
         self.split(range.start);
         self.split(range.end);
         let mut edges = vec![range.start];

@@ -27,8 +27,7 @@ fn attrs_at(ctx: &Ctx, dirfd: i32, path: &[u8], flags: u32) -> Result<(Attrs, u6
 }
 
 fn stat_at(ctx: &Ctx, dirfd: i32, path: u64, out: u64, flags: u32) -> SysResult {
-    // Linux takes a null pointer for the empty path here.
-    let path = if path == 0 && flags & c::AT_EMPTY_PATH != 0 { Vec::new() } else { ctx.path(path)? };
+    let path = ctx.path_or_empty(path, flags)?;
     let (attrs, _) = attrs_at(ctx, dirfd, &path, flags)?;
     ctx.mm.copy_out(out, &attrs.to_stat())?;
     Ok(0)
@@ -65,7 +64,7 @@ pub(super) fn statx(ctx: &mut Ctx, a: &Args) -> SysResult {
     {
         return Err(Errno::EINVAL);
     }
-    let path = if a.u64(1) == 0 && flags & c::AT_EMPTY_PATH != 0 { Vec::new() } else { ctx.path(a.u64(1))? };
+    let path = ctx.path_or_empty(a.u64(1), flags)?;
     let (attrs, mount) = attrs_at(ctx, a.i32(0), &path, flags)?;
     ctx.mm.copy_out(a.u64(4), &attrs.to_statx(mount))?;
     Ok(0)

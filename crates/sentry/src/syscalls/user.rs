@@ -20,6 +20,22 @@ impl Ctx {
         self.mm.copy_in_c_string(addr, PATH_MAX)
     }
 
+    /// A path that may be empty (AT_EMPTY_PATH), or null for the empty one.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub(super) fn path_or_empty(&self, addr: u64, flags: u32) -> Result<Vec<u8>, Errno> {
+        let may_be_empty = flags & c::AT_EMPTY_PATH != 0;
+        if may_be_empty && (addr == 0 || self.mm.has_empty_string(addr)) {
+            return Ok(Vec::new());
+        }
+        let path = self.path(addr)?;
+        if may_be_empty && path.is_empty() {
+            self.mm.note_empty_string(addr);
+        }
+        Ok(path)
+    }
+
     /// An open file.
     ///
     /// # Errors
