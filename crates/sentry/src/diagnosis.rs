@@ -25,11 +25,7 @@ pub fn install(hooks: Hooks) {
 ///
 /// # Errors
 /// What the host says when it has no more threads.
-pub(crate) fn spawn(
-    name: &str,
-    stack_size: usize,
-    work: impl FnOnce() + Send + 'static,
-) -> std::io::Result<()> {
+pub fn spawn(name: &str, stack_size: usize, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let builder = thread::Builder::new().name(name.into()).stack_size(stack_size);
     let work = move || {
         // A thread that cannot have what it asks for leaves a shorter report, and works all the same.

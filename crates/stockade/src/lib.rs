@@ -5,6 +5,7 @@ pub mod caller;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod connect;
 pub mod failure;
 pub mod front;
 pub mod logging;

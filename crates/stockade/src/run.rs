@@ -7,6 +7,7 @@ use crate::logging::Sink;
 use crate::plan::Plan;
 use crate::state::{Record, StateDir};
 use std::io::{self, Write as _};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use stockade_confine::{Access, Cgroup, Error, Events, Limit, Options, SentryHost, Tree, launch};
@@ -24,6 +25,8 @@ pub struct Boot<'a> {
     pub memory_is_bounded: bool,
     /// Where lines go; [`crate::logging::install`] is for the sentry to call.
     pub log: Arc<Sink>,
+    /// The control socket, which listens.
+    pub control: &'a OwnedFd,
 }
 
 /// Runs a sandbox whose sentry is `sentry`, and waits for its end: the exit status of the command. The sentry talks to the
@@ -42,15 +45,21 @@ pub fn run(
     let state = StateDir::open(state_dir)?;
     let mut registered = state.register(Record::new(config))?;
     let log = Arc::new(Sink::open(&config.log)?);
+    let control = registered.control_socket().map_err(on_host)?;
     let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
     let terminal = Terminal::save();
     // A host without it has guests without it.
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let options =
-        Options { trees: trees(config), keep: log.keep().into_iter().collect(), cgroup: Some(&cgroup) };
+    let keep = log.keep().into_iter().chain([control.as_raw_fd()]).collect();
+    let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
     let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
-    let boot = |host| Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log: Arc::clone(&log) };
+    let boot = |host| {
+        let log = Arc::clone(&log);
+        Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control }
+    };
     let mut handle = launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
+    // Who connects when the sentry is gone shall see it.
+    drop(control);
     registered.running(handle.pid().unsigned_abs()).map_err(on_host)?;
     let notice = |text: &str| {
         if !plan.quiet {

@@ -9,12 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost, crash};
+use stockade_control::server::{Sandbox, Server};
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::diagnosis;
@@ -33,11 +35,14 @@ use crate::logging;
 use crate::parse::format_size;
 use crate::run::{Boot, memory_hit};
 
+/// How long the end of a sandbox waits for answers to calls that it ended.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
 /// how the program ended.
 #[must_use]
 pub fn boot(boot: Boot<'_>) -> u8 {
-    let Boot { config, mut host, cpu, memory_is_bounded, log } = boot;
+    let Boot { config, mut host, cpu, memory_is_bounded, log, control } = boot;
     let platform = match start_platform(&host) {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
@@ -70,6 +75,11 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(mounts) => mounts,
         Err(text) => return give_up(&link, &text),
     };
+    let sandbox = Sandbox { id: config.id.clone(), kernel: Arc::clone(&kernel), owner: host.caller.uid };
+    let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::new(sandbox))) {
+        Ok(server) => server,
+        Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),
+    };
     let outcome = match start(&kernel, config, mounts, &link) {
         Ok(terminal) => {
             tell(&link, &Event::Started);
@@ -81,6 +91,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     for text in limits_hit(&kernel, config) {
         tell(&link, &Event::Notice(text));
     }
+    server.finish(LAST_ANSWERS);
     tell(&link, &Event::Ended(outcome));
     0
 }

@@ -71,6 +71,12 @@ impl StateDir {
         &self.path
     }
 
+    /// Where the control server of the sandbox with this name listens, if there is one.
+    #[must_use]
+    pub fn control_socket(&self, id: &str) -> PathBuf {
+        self.path.join(id).join(sandbox::CONTROL)
+    }
+
     /// Where reports of crashes are kept; no sandbox can have this name.
     #[must_use]
     pub fn crashes(&self) -> PathBuf {

@@ -1,16 +1,18 @@
 //! One sandbox's directory.
 
 use super::record::{Record, Status};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const STATE: &str = "state.json";
 const LOCK: &str = "lock";
+pub(super) const CONTROL: &str = "control.sock";
 
 /// A name that was taken; dropping it gives it back and removes the directory.
 #[derive(Debug)]
@@ -41,6 +43,21 @@ impl Registered {
     #[must_use]
     pub fn lock(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()
+    }
+
+    /// Makes the socket that the sandbox's control server listens at: for the owner alone, whatever the umask.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn control_socket(&self) -> io::Result<OwnedFd> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        // Addresses are short (unix(7)), paths need not be.
+        let directory = open(&self.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(CONTROL);
+        bind(&socket, &SocketAddrUnix::new(path)?)?;
+        listen(&socket, 128)?;
+        Ok(socket)
     }
 
     /// Notes that the sandbox runs, and its sentry's process id.

@@ -1,0 +1,90 @@
+//! The client's side: for the commands, and for programs that embed Stockade.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::wire::{Answer, Budget, Call, Connection, MAX_MESSAGE, WireError};
+
+/// A connection to a control server. One call at a time; open another one for a second.
+#[derive(Debug)]
+pub struct Client(Connection);
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The server went away without an answer: its sandbox has ended.
+    #[error("the sandbox ended before it answered")]
+    Ended,
+    /// Something that is no answer.
+    #[error("an answer that cannot be understood: {0}")]
+    Answer(#[from] serde_json::Error),
+    /// What the method says.
+    #[error("{message}")]
+    Remote {
+        /// In words.
+        message: String,
+        /// errno(3), where there is one.
+        errno: Option<i32>,
+    },
+}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Self {
+        Self::Wire(WireError::Io(e))
+    }
+}
+
+impl Client {
+    /// Connects to the control socket of a sandbox.
+    ///
+    /// # Errors
+    /// ENOENT, ECONNREFUSED if there is no such sandbox any more, EACCES if it is somebody else's.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Addresses are short (unix(7)), paths need not be.
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let directory = open(directory, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let short = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
+        connect(&socket, &SocketAddrUnix::new(short)?)?;
+        Ok(Self::new(socket))
+    }
+
+    /// Takes over a connected socket.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(Connection::new(socket, Budget::new(4 * MAX_MESSAGE)))
+    }
+
+    /// Calls a method and waits for its result.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn call<R: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        arg: &impl Serialize,
+        files: &[BorrowedFd<'_>],
+    ) -> Result<R, Error> {
+        let text = serde_json::to_vec(&Call { method, arg: Some(arg) })?;
+        match self.0.send(&text, files) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(Error::Ended),
+            other => other?,
+        }
+        let message = self.0.receive()?.ok_or(Error::Ended)?;
+        let answer: Answer = serde_json::from_slice(&message.text)?;
+        if !answer.success {
+            return Err(Error::Remote { message: answer.err, errno: answer.errno });
+        }
+        Ok(serde_json::from_str(answer.result.as_deref().map_or("null", |r| r.get()))?)
+    }
+}

@@ -1,0 +1,169 @@
+//! Connections: one thread accepts them, and each has one that serves its calls.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use stockade_sentry::diagnosis;
+
+use super::{Error, Sandbox, methods, peer};
+use crate::wire::{Budget, Connection, WireError};
+
+/// Connections at once. Beyond, the one that has been idle for longest is closed.
+const MAX_CONNECTIONS: usize = 512;
+
+/// What all messages under way may take.
+const MEMORY: usize = 64 << 20;
+
+/// Of threads that serve: a method may format a lot, but nests little.
+const STACK: usize = 512 << 10;
+
+/// A control server.
+pub struct Server {
+    sandbox: Arc<Sandbox>,
+    listener: OwnedFd,
+    budget: Budget,
+    connections: Mutex<Connections>,
+    /// Told when a call was answered.
+    answered: Condvar,
+}
+
+#[derive(Default)]
+struct Connections {
+    next: u64,
+    open: BTreeMap<u64, Entry>,
+}
+
+struct Entry {
+    /// For closing it; its thread has the other handle.
+    socket: OwnedFd,
+    idle_since: Option<Instant>,
+}
+
+impl Connections {
+    fn busy(&self) -> usize {
+        self.open.values().filter(|e| e.idle_since.is_none()).count()
+    }
+
+    fn longest_idle(&self) -> Option<&Entry> {
+        self.open.values().filter(|e| e.idle_since.is_some()).min_by_key(|e| e.idle_since)
+    }
+}
+
+impl Server {
+    /// Serves everybody who connects to `listener`, on threads of its own, for as long as the process lives.
+    ///
+    /// # Errors
+    /// What the host says when it has no more threads.
+    pub fn start(listener: OwnedFd, sandbox: Arc<Sandbox>) -> io::Result<Arc<Self>> {
+        let server = Arc::new(Self {
+            sandbox,
+            listener,
+            budget: Budget::new(MEMORY),
+            connections: Mutex::default(),
+            answered: Condvar::new(),
+        });
+        let accepting = Arc::clone(&server);
+        diagnosis::spawn("control", STACK, move || accepting.accept())?;
+        Ok(server)
+    }
+
+    /// Waits until all calls under way are answered, but not for longer than this.
+    pub fn finish(&self, at_most: Duration) {
+        let end = Instant::now() + at_most;
+        let mut connections = self.connections.lock();
+        while connections.busy() > 0 {
+            if self.answered.wait_until(&mut connections, end).timed_out() {
+                return;
+            }
+        }
+    }
+
+    fn accept(self: Arc<Self>) {
+        loop {
+            match accept_with(&self.listener, SocketFlags::CLOEXEC) {
+                Ok(socket) if peer::may_connect(&socket, self.sandbox.owner) => {
+                    if let Err(e) = self.admit(socket) {
+                        tracing::warn!(error = %e, "a control connection was refused");
+                    }
+                }
+                Ok(_) => tracing::warn!("a control connection of another user was refused"),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    // Closing an idle one gives room; without one, time does.
+                    if !self.close_longest_idle() {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "the control socket is lost");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn close_longest_idle(&self) -> bool {
+        let connections = self.connections.lock();
+        // Its thread sees the end, and takes the entry out.
+        connections.longest_idle().is_some_and(|e| shutdown(&e.socket, Shutdown::Both).is_ok())
+    }
+
+    fn admit(self: &Arc<Self>, socket: OwnedFd) -> io::Result<()> {
+        let entry =
+            Entry { socket: rustix::io::fcntl_dupfd_cloexec(&socket, 3)?, idle_since: Some(Instant::now()) };
+        let mut connections = self.connections.lock();
+        let is_full = connections.open.len() >= MAX_CONNECTIONS;
+        let number = connections.next;
+        connections.next += 1;
+        connections.open.insert(number, entry);
+        drop(connections);
+        if is_full {
+            self.close_longest_idle();
+        }
+        let server = Arc::clone(self);
+        let served = diagnosis::spawn("control call", STACK, move || {
+            let mut connection = Connection::new(socket, server.budget.clone());
+            if let Err(e) = server.serve(number, &mut connection) {
+                tracing::debug!(error = %e, "a control connection ended");
+            }
+            server.connections.lock().open.remove(&number);
+            server.answered.notify_all();
+        });
+        if served.is_err() {
+            self.connections.lock().open.remove(&number);
+        }
+        served
+    }
+
+    fn serve(&self, number: u64, connection: &mut Connection) -> Result<(), WireError> {
+        loop {
+            let message = match connection.receive() {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(e @ (WireError::Io(_) | WireError::Truncated)) => return Err(e),
+                Err(e) => {
+                    // What follows cannot be made sense of; but why is said.
+                    connection.send(&methods::failure(&Error::new(e.to_string())), &[])?;
+                    return Err(e);
+                }
+            };
+            self.set_idle(number, None);
+            let answer = methods::call(&self.sandbox, message);
+            connection.send(&answer, &[])?;
+            self.set_idle(number, Some(Instant::now()));
+            self.answered.notify_all();
+        }
+    }
+
+    fn set_idle(&self, number: u64, since: Option<Instant>) {
+        if let Some(entry) = self.connections.lock().open.get_mut(&number) {
+            entry.idle_since = since;
+        }
+    }
+}

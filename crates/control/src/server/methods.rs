@@ -1,0 +1,64 @@
+//! The table of methods.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Error, Files, Sandbox, container};
+use crate::wire::{Answer, Call, Message, zero};
+
+type Handler = fn(&Arc<Sandbox>, &str, Files) -> Result<Box<RawValue>, Error>;
+
+/// A line of the table: the name on the wire, and a function of the sandbox, the argument and the descriptors.
+macro_rules! methods {
+    ($($name:literal => $function:path;)*) => {
+        &[$(($name, |sandbox, arg, files| result($function(sandbox, argument(arg)?, files)?))),*]
+    };
+}
+
+const METHODS: &[(&str, Handler)] = methods! {
+    "containerManager.Signal" => container::signal;
+};
+
+/// A result of methods that give none.
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing {}
+
+fn argument<A: DeserializeOwned>(text: &str) -> Result<A, Error> {
+    zero::from_str(text).map_err(|e| Error::new(e.to_string()))
+}
+
+fn result(value: impl Serialize) -> Result<Box<RawValue>, Error> {
+    to_raw_value(&value).map_err(|e| Error::new(e.to_string()))
+}
+
+/// Carries a call out; gives the text of the answer.
+pub(super) fn call(sandbox: &Arc<Sandbox>, message: Message) -> Vec<u8> {
+    match carry_out(sandbox, message) {
+        Ok(result) => text(&Answer { success: true, err: String::new(), result: Some(result), errno: None }),
+        Err(e) => failure(&e),
+    }
+}
+
+fn carry_out(sandbox: &Arc<Sandbox>, mut message: Message) -> Result<Box<RawValue>, Error> {
+    let files = Files(std::mem::take(&mut message.files));
+    let call: Call<String, &RawValue> = serde_json::from_slice(&message.text)
+        .map_err(|e| Error::new(format!("a call that cannot be understood: {e}")))?;
+    let (_, handler) =
+        METHODS.iter().find(|(name, _)| *name == call.method).ok_or_else(|| Error::new("unknown method"))?;
+    let arg = call.arg.map_or("null", RawValue::get);
+    handler(sandbox, arg, files)
+}
+
+/// The text of a failure.
+pub(super) fn failure(e: &Error) -> Vec<u8> {
+    let errno = e.errno.map(|errno| errno.raw());
+    text(&Answer { success: false, err: e.message.clone(), result: None, errno })
+}
+
+fn text(answer: &Answer) -> Vec<u8> {
+    // A structure of strings and of text that is JSON already.
+    serde_json::to_vec(answer).unwrap_or_default()
+}

@@ -1,0 +1,29 @@
+//! The sentry's side: connections, and the table of methods.
+//!
+//! To add a method: write its function in the file of its family, and its line in [`methods`]. A function runs on the
+//! thread of its connection and may wait.
+
+mod connections;
+mod container;
+mod error;
+mod files;
+mod methods;
+mod peer;
+
+pub use connections::Server;
+pub use error::Error;
+pub use files::Files;
+
+use std::sync::Arc;
+
+use stockade_sentry::task::Kernel;
+
+/// What methods are about.
+pub struct Sandbox {
+    /// Its name.
+    pub id: String,
+    /// Its kernel.
+    pub kernel: Arc<Kernel>,
+    /// Who may connect beside root: a uid, as the sentry sees it.
+    pub owner: u32,
+}

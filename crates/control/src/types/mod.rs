@@ -1,0 +1,3 @@
+//! Arguments and results of the methods, spelled as gVisor's clients spell them. What is absent is the zero value.
+
+pub mod container;

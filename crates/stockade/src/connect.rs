@@ -1,0 +1,26 @@
+//! The way to a running sandbox's control server.
+
+use std::io;
+use std::path::Path;
+
+use stockade_control::client::Client;
+
+use crate::failure::{Failure, reason};
+use crate::state::StateDir;
+
+/// Connects to the sandbox with this name.
+///
+/// # Errors
+/// When there is none, or it does not answer; with the next step.
+pub fn connect(state_dir: Option<&Path>, id: &str) -> Result<Client, Failure> {
+    let state = StateDir::open(state_dir)?;
+    Client::connect(&state.control_socket(id)).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(format!("no sandbox named {id:?}"), "`stockade list` shows which there are")
+        }
+        io::ErrorKind::ConnectionRefused => {
+            Failure::new(format!("sandbox {id} does not run"), "`stockade list` shows which there are")
+        }
+        _ => Failure::new(format!("sandbox {id}: its control socket: {}", reason(&e)), ""),
+    })
+}
