@@ -72,6 +72,20 @@ CASE(links)
     tell_events(fd);
 }
 
+CASE(truncating_opens)
+{
+    mkdir("d", 0755);
+    write_file("d/f", "12345", 0644);
+    int fd = watch("d", IN_ALL_EVENTS);
+    int flags[] = {O_RDONLY | O_TRUNC, O_WRONLY | O_TRUNC, O_RDWR};
+    for (int i = 0; i < 3; i++) {
+        int f = open("d/f", flags[i]);
+        tell_events(fd);
+        close(f);
+        tell_events(fd);
+    }
+}
+
 CASE(attributes)
 {
     mkdir("d", 0755);

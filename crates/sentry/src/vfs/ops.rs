@@ -259,15 +259,18 @@ impl<'a> Request<'a> {
         }
         place.dentry.get_write_access()?;
         let ops = Arc::clone(inode).open(flags).inspect_err(|_| place.dentry.put_write_access())?;
-        let file = File::writer(place, ops, flags);
-        if truncates {
-            self.truncate_inode(&file.path, 0)?;
-        }
         if mode != c::O_RDONLY {
+            let file = File::writer(place, ops, flags);
+            if truncates {
+                self.truncate_inode(&file.path, 0)?;
+            }
             return Ok(file);
         }
+        let file = File::open(place, ops, flags);
+        let truncated = self.truncate_inode(&file.path, 0);
         // Who only cut it off writes no longer.
-        Ok(File::open(file.path.clone(), Arc::clone(file.ops()), flags))
+        file.path.dentry.put_write_access();
+        truncated.map(|()| file)
     }
 
     /// Sets the size, and clears set-id bits as a write would.
