@@ -240,7 +240,7 @@ fn resize(ctx: &Ctx, file: &File, size: u64) -> Result<(), Errno> {
     let creds = ctx.task.creds();
     let fs = ctx.task.fs();
     let request = ops::Request { root: fs.root(), start: fs.cwd(), creds: &creds, umask: 0 };
-    check_growth(ctx, file.attrs()?.size, size)?;
+    check_growth(ctx, file, size)?;
     request.truncate_inode(&file.path, size)
 }
 
@@ -248,8 +248,8 @@ fn resize(ctx: &Ctx, file: &File, size: u64) -> Result<(), Errno> {
 ///
 /// # Errors
 /// EFBIG, with SIGXFSZ.
-pub(super) fn check_growth(ctx: &Ctx, old: u64, new: u64) -> Result<(), Errno> {
-    if new > old && new > ctx.task.tg.limit(c::RLIMIT_FSIZE) { too_big(ctx) } else { Ok(()) }
+fn check_growth(ctx: &Ctx, file: &File, new: u64) -> Result<(), Errno> {
+    if new > ctx.task.tg.limit(c::RLIMIT_FSIZE) && new > file.attrs()?.size { too_big(ctx) } else { Ok(()) }
 }
 
 pub(super) fn ftruncate(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -278,7 +278,7 @@ pub(super) fn fallocate(ctx: &mut Ctx, a: &Args) -> SysResult {
         return Err(Errno::EFBIG);
     }
     if a.u32(1) & c::FALLOC_FL_KEEP_SIZE == 0 {
-        check_growth(ctx, file.attrs()?.size, offset + len)?;
+        check_growth(ctx, &file, offset + len)?;
     }
     file.ops().allocate(a.u32(1), offset, len)?;
     file.path.dentry.notify(c::IN_MODIFY);

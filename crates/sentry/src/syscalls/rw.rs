@@ -60,13 +60,18 @@ pub(super) fn do_read(ctx: &Ctx, file: &File, dst: &mut dyn Sink, offset: Option
 ///
 /// # Errors
 /// EFBIG, with SIGXFSZ, if nothing.
-pub(super) fn room_below_limit(ctx: &Ctx, file: &File, offset: Option<i64>) -> Result<Option<u64>, Errno> {
+pub(super) fn room_below_limit(
+    ctx: &Ctx,
+    file: &File,
+    offset: Option<i64>,
+    appends: bool,
+) -> Result<Option<u64>, Errno> {
     let limit = ctx.task.tg.limit(c::RLIMIT_FSIZE);
     if limit == u64::MAX || file.path.dentry.inode.file_type() != FileType::Regular {
         return Ok(None);
     }
     let at = match offset {
-        _ if file.flags() & c::O_APPEND != 0 => file.attrs()?.size,
+        _ if appends || file.flags() & c::O_APPEND != 0 => file.attrs()?.size,
         // A negative one is told from others later.
         Some(offset) => offset.max(0) as u64,
         None => file.with_position(|p| Ok(*p))?,
@@ -86,7 +91,7 @@ pub(super) fn too_big<T>(ctx: &Ctx) -> Result<T, Errno> {
 /// Writes all that can be written; a stream that fills up is waited for, as write(2) does.
 pub(super) fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -> SysResult {
     if src.remaining() > 0 && file.is_writable() && file.ops().is_seekable() {
-        let room = room_below_limit(ctx, file, offset)?;
+        let room = room_below_limit(ctx, file, offset, false)?;
         ops::prepare_write(&file.path, &ctx.task.creds())?;
         if let Some(room) = room {
             return write_all(ctx, file, &mut Limited::new(src, room), offset);
@@ -189,8 +194,7 @@ pub(super) fn pwritev2(ctx: &mut Ctx, a: &Args) -> SysResult {
     let file = ctx.file(a.i32(0))?;
     let mut source = UserSource::vectored(&ctx.mm, a.u64(1), a.u64(2))?;
     if a.u32(5) & RWF_APPEND != 0 && file.is_writable() && file.ops().is_seekable() {
-        let size = file.attrs()?.size;
-        let room = room_below_limit(ctx, &file, Some(size as i64))?.unwrap_or(u64::MAX);
+        let room = room_below_limit(ctx, &file, None, true)?.unwrap_or(u64::MAX);
         return file.append(&mut Limited::new(&mut source, room)).map(|n| n as u64);
     }
     let offset = (a.i64(3) != -1).then_some(a.i64(3));

@@ -115,7 +115,7 @@ fn out_of_pipe(
     if to.flags() & c::O_APPEND != 0 {
         return Err(Errno::EINVAL);
     }
-    let room = room_below_limit(ctx, to, at.as_deref().copied())?;
+    let room = room_below_limit(ctx, to, at.as_deref().copied(), false)?;
     if to.ops().is_seekable() {
         ops::prepare_write(&to.path, &ctx.task.creds())?;
     }
