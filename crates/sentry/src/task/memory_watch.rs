@@ -12,6 +12,7 @@ use stockade_abi::Errno;
 use stockade_abi::signal::{SIGKILL, SigInfo, si};
 
 use super::Kernel;
+use crate::diagnosis;
 use crate::mm::MemoryManager;
 
 /// How fast memory can be touched, in bytes a second: a guess on the safe side.
@@ -26,12 +27,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// EAGAIN if the host has no more threads.
 pub fn start(kernel: &Arc<Kernel>, limit: u64) -> Result<(), Errno> {
     let kernel = Arc::downgrade(kernel);
-    thread::Builder::new()
-        .name("memory".into())
-        .stack_size(128 * 1024)
-        .spawn(move || watch(&kernel, limit))
-        .map(drop)
-        .map_err(|_| Errno::EAGAIN)
+    diagnosis::spawn("memory", 128 * 1024, move || watch(&kernel, limit)).map_err(|_| Errno::EAGAIN)
 }
 
 fn watch(kernel: &Weak<Kernel>, limit: u64) {
