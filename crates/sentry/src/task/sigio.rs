@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGIO, SigInfo, si};
 
-use super::{Kernel, Task, Tree};
+use super::{Group, Kernel, Task, Tree};
 use crate::creds::Credentials;
 use crate::time::{Alarm, Base, Slot};
 use crate::vfs::File;
@@ -85,6 +85,11 @@ fn send(tree: &Tree, owner: &Owner, fd: i32, code: i32, band: Readiness) {
         signo => SigInfo::polled(signo, code, i64::from(band.bits()), fd),
     };
     let allowed = |task: &Task| owner.creds.as_ref().is_some_and(|creds| may_tell(creds, task));
+    let tell = |group: &Group| {
+        if group.threads.first().is_some_and(|task| allowed(task)) {
+            let _ = tree.send_group(group.tg.tgid, &info);
+        }
+    };
     match owner.kind {
         OwnerKind::Thread => {
             if let Ok(task) = tree.task(owner.root_id)
@@ -93,17 +98,8 @@ fn send(tree: &Tree, owner: &Owner, fd: i32, code: i32, band: Readiness) {
                 let _ = tree.send_task(task, &info);
             }
         }
-        OwnerKind::Process | OwnerKind::Group => {
-            let is_meant = |tgid: i32, pgid: i32| match owner.kind {
-                OwnerKind::Group => pgid == owner.root_id,
-                _ => tgid == owner.root_id,
-            };
-            for group in tree.groups.values().filter(|g| is_meant(g.tg.tgid, g.pgid)) {
-                if group.threads.first().is_some_and(|task| allowed(task)) {
-                    let _ = tree.send_group(group.tg.tgid, &info);
-                }
-            }
-        }
+        OwnerKind::Process => tree.group(owner.root_id).into_iter().for_each(tell),
+        OwnerKind::Group => tree.members(owner.root_id).for_each(tell),
     }
 }
 
