@@ -9,7 +9,7 @@ mod image;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stockade_abi::Errno;
 use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::{Prot, VdsoFunctions};
@@ -90,7 +90,6 @@ fn parameters(functions: &VdsoFunctions) -> Vec<u8> {
 
 fn write(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
     let fd = memfd_create(c"stockade-vdso", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    ftruncate(&fd, bytes.len() as u64)?;
     rustix::io::pwrite(&fd, bytes, 0)?;
     fcntl_add_seals(&fd, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(fd)
