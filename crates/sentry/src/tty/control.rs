@@ -10,7 +10,7 @@ use stockade_abi::signal::*;
 use super::Tty;
 use crate::mm::{MemoryManager, UserMemory};
 use crate::signal::Disposition;
-use crate::task::{Task, Tree};
+use crate::task::{Task, Tree, current};
 use crate::vfs::File;
 
 impl Tty {
@@ -18,10 +18,10 @@ impl Tty {
         tree.group(task.tg.tgid).is_ok_and(|g| g.tty.as_ref().is_some_and(|t| Arc::ptr_eq(t, self)))
     }
 
-    /// Whether a caller is in the background of its controlling terminal, and this is that.
+    /// Whether the calling task is in the background of its controlling terminal, and this is that.
     #[must_use]
-    pub fn is_background(self: &Arc<Self>, task: &Task) -> bool {
-        self.is_background_in(&task.kernel.tree.lock(), task)
+    pub fn is_background(self: &Arc<Self>) -> bool {
+        current().is_some_and(|task| self.is_background_in(&task.kernel.tree.lock(), &task))
     }
 
     fn is_background_in(self: &Arc<Self>, tree: &Tree, task: &Task) -> bool {
@@ -30,14 +30,15 @@ impl Tty {
         foreground != 0 && pgid != foreground && self.is_of(tree, task)
     }
 
-    /// Holds up those in the background: SIGTTIN for reading, SIGTTOU for changing the terminal (or writing, with
+    /// Holds up a calling task in the background: SIGTTIN for reading, SIGTTOU for changing the terminal (or writing, with
     /// TOSTOP).
     ///
     /// # Errors
     /// ERESTARTSYS when the signal was sent; EIO if it would stop an orphaned group, or if a reader does not take it.
-    pub fn hold_background(self: &Arc<Self>, task: &Task, signo: i32) -> Result<(), Errno> {
+    pub fn hold_background(self: &Arc<Self>, signo: i32) -> Result<(), Errno> {
+        let Some(task) = current() else { return Ok(()) };
         let tree = task.kernel.tree.lock();
-        if !self.is_background_in(&tree, task) {
+        if !self.is_background_in(&tree, &task) {
             return Ok(());
         }
         let pgid = tree.group(task.tg.tgid)?.pgid;
@@ -82,12 +83,12 @@ impl Tty {
     /// master. None for others.
     pub fn control_ioctl(
         self: &Arc<Self>,
-        task: &Task,
         file: &File,
         mm: &MemoryManager,
         (request, arg): (u32, u64),
         outside: bool,
     ) -> Option<Result<u64, Errno>> {
+        let task = &*current()?;
         let done = match request {
             io::TIOCGPGRP => self.foreground_for(task, outside).and_then(|id| mm.copy_out(arg, &id)),
             io::TIOCGSID => self.session_for(task, outside).and_then(|id| mm.copy_out(arg, &id)),
@@ -119,7 +120,7 @@ impl Tty {
     }
 
     fn set_foreground(self: &Arc<Self>, task: &Task, mm: &MemoryManager, arg: u64) -> Result<(), Errno> {
-        self.hold_background(task, SIGTTOU).map_err(|e| if e == Errno::EIO { Errno::ENOTTY } else { e })?;
+        self.hold_background(SIGTTOU).map_err(|e| if e == Errno::EIO { Errno::ENOTTY } else { e })?;
         let local: i32 = mm.copy_in(arg)?;
         if local < 0 {
             return Err(Errno::EINVAL);

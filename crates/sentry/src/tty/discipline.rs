@@ -135,11 +135,12 @@ impl Discipline {
         }
     }
 
-    /// Whether the master may write: not while input is full, unless that is a line without an end, of which the rest is
-    /// lost.
+    /// How many bytes the master may write: none while input is full, unless that is a line without an end, of which the
+    /// rest is lost.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.held() < INPUT_SIZE - 1 || (self.modes.local(c::ICANON) && self.lines.is_empty())
+    pub fn input_room(&self) -> usize {
+        let room = (INPUT_SIZE - 1).saturating_sub(self.held());
+        room.max(usize::from(self.modes.local(c::ICANON) && self.lines.is_empty()))
     }
 
     /// A byte from the master.

@@ -15,6 +15,7 @@ use self::slave::Slave;
 use super::discipline::{Discipline, Effects};
 use super::termios::Winsize;
 use super::{Terminal, Tty};
+use crate::io::Source;
 use crate::task::{Kernel, Task, current};
 use crate::vfs::FileOps;
 use crate::wait::{Readiness, WaitQueue};
@@ -83,6 +84,31 @@ pub fn open_master(task: &Task) -> Result<Arc<dyn FileOps>, Errno> {
         slave_queue: Arc::new(WaitQueue::new()),
     })?;
     Ok(Arc::new(Master(pty)))
+}
+
+/// Moves bytes of a write into a line, as many at once as there surely is `room` for, and `most` in all; how many.
+fn feed(
+    line: &mut Discipline,
+    src: &mut dyn Source,
+    most: usize,
+    room: fn(&Discipline) -> usize,
+    mut put: impl FnMut(&mut Discipline, u8),
+) -> Result<usize, Errno> {
+    let mut bytes = [0; 1024];
+    let mut done = 0;
+    while src.remaining() > 0 {
+        let len = room(line).min(most - done).min(bytes.len());
+        match src.take(&mut bytes[..len]) {
+            Ok(0) => break,
+            Ok(n) => {
+                bytes[..n].iter().for_each(|&byte| put(line, byte));
+                done += n;
+            }
+            Err(_) if done > 0 => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(done)
 }
 
 impl Terminal for Pty {

@@ -12,7 +12,7 @@ use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 use super::stream::HostStream;
 use super::{attrs_of, check_reopening, host};
 use crate::mm::{MemoryManager, UserMemory};
-use crate::task::{Kernel, current};
+use crate::task::Kernel;
 use crate::tty::termios::{Termios, Winsize};
 use crate::tty::{Terminal, Tty};
 use crate::vfs::{Attrs, File, FileOps, Path, anon};
@@ -55,23 +55,22 @@ impl HostTerminal {
 
     /// Whether a caller may read.
     pub(super) fn check_read(&self) -> Result<(), Errno> {
-        current().map_or(Ok(()), |task| self.tty.hold_background(&task, SIGTTIN))
+        self.tty.hold_background(SIGTTIN)
     }
 
     /// Whether a caller may write: from the background only without TOSTOP.
     pub(super) fn check_write(&self) -> Result<(), Errno> {
-        let Some(task) = current() else { return Ok(()) };
-        if self.tty.is_background(&task)
+        if self.tty.is_background()
             && termios::tcgetattr(&*self.fd)
                 .is_ok_and(|t| t.local_modes.contains(termios::LocalModes::TOSTOP))
         {
-            return self.tty.hold_background(&task, SIGTTOU);
+            return self.tty.hold_background(SIGTTOU);
         }
         Ok(())
     }
 
     fn hold_changes(&self) -> Result<(), Errno> {
-        current().map_or(Ok(()), |task| self.tty.hold_background(&task, SIGTTOU))
+        self.tty.hold_background(SIGTTOU)
     }
 
     pub(super) fn ioctl(
@@ -81,9 +80,7 @@ impl HostTerminal {
         request: u32,
         arg: u64,
     ) -> Result<u64, Errno> {
-        if let Some(task) = current()
-            && let Some(done) = self.tty.control_ioctl(&task, file, mem, (request, arg), false)
-        {
+        if let Some(done) = self.tty.control_ioctl(file, mem, (request, arg), false) {
             return done;
         }
         match request {

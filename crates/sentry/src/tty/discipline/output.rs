@@ -10,10 +10,10 @@ pub(super) fn is_control(byte: u8) -> bool {
 }
 
 impl Discipline {
-    /// Whether a program may write.
+    /// How many bytes a program may write at least.
     #[must_use]
-    pub fn has_output_room(&self) -> bool {
-        !self.stopped && self.output.len() + WIDEST <= OUTPUT_SIZE
+    pub fn output_room(&self) -> usize {
+        if self.stopped { 0 } else { OUTPUT_SIZE.saturating_sub(self.output.len()) / WIDEST }
     }
 
     /// A byte that a program writes; there has to be room.

@@ -28,9 +28,7 @@ impl Pty {
         if !self.state.lock().master_is_open {
             return Err(if request == io::TIOCSPGRP { Errno::ENOTTY } else { Errno::EIO });
         }
-        if let Some(task) = current()
-            && let Some(done) = self.tty.control_ioctl(&task, file, mem, (request, arg), false)
-        {
+        if let Some(done) = self.tty.control_ioctl(file, mem, (request, arg), false) {
             return done;
         }
         match request {
@@ -61,9 +59,7 @@ impl Pty {
         request: u32,
         arg: u64,
     ) -> Result<u64, Errno> {
-        if let Some(task) = current()
-            && let Some(done) = self.tty.control_ioctl(&task, file, mem, (request, arg), true)
-        {
+        if let Some(done) = self.tty.control_ioctl(file, mem, (request, arg), true) {
             return done;
         }
         match request {
@@ -157,7 +153,7 @@ impl Pty {
     }
 
     fn hold_changes(&self) -> Result<(), Errno> {
-        current().map_or(Ok(()), |task| self.tty.hold_background(&task, SIGTTOU))
+        self.tty.hold_background(SIGTTOU)
     }
 
     fn set_modes(&self, modes: Termios, speeds: Option<(u32, u32)>, flush: bool) {

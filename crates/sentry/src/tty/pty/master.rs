@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::Pty;
+use super::{Pty, feed};
 use crate::io::{Sink, Source};
 use crate::mm::MemoryManager;
-use crate::tty::discipline::Effects;
+use crate::tty::discipline::{Discipline, Effects};
 use crate::vfs::{File, FileOps, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -54,18 +54,9 @@ impl FileOps for Master {
         if state.slave_has_gone() {
             return Err(Errno::EIO);
         }
-        let (mut done, mut effects) = (0, Effects::default());
-        // Byte by byte, as what there is room for depends on each.
-        while src.remaining() > 0 && state.line.has_room() && done < CHUNK {
-            let mut byte = [0];
-            match src.take(&mut byte) {
-                Ok(0) => break,
-                Ok(_) => done += 1,
-                Err(_) if done > 0 => break,
-                Err(e) => return Err(e),
-            }
-            state.line.input(byte[0], &mut effects);
-        }
+        let mut effects = Effects::default();
+        let input = |line: &mut Discipline, byte| line.input(byte, &mut effects);
+        let done = feed(&mut state.line, src, CHUNK, Discipline::input_room, input)?;
         state.tell(effects.packet);
         drop(state);
         if done == 0 && src.remaining() > 0 {
@@ -83,7 +74,7 @@ impl FileOps for Master {
         let state = self.0.state.lock();
         let mut ready = Readiness::empty();
         ready.set(Readiness::READABLE, !state.line.output().is_empty());
-        ready.set(Readiness::WRITABLE, state.line.has_room());
+        ready.set(Readiness::WRITABLE, state.line.input_room() > 0);
         if state.packet.is_some_and(|status| status != 0) {
             ready |= Readiness::PRI | Readiness::READABLE;
         }

@@ -8,11 +8,11 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 
-use super::Pty;
+use super::{Pty, feed};
 use crate::io::{Sink, Source};
 use crate::mm::MemoryManager;
-use crate::task::current;
 use crate::tty::Tty;
+use crate::tty::discipline::Discipline;
 use crate::vfs::{File, FileOps, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -47,9 +47,7 @@ impl FileOps for Slave {
         if dst.remaining() == 0 {
             return Ok(0);
         }
-        if let Some(task) = current() {
-            self.pty.tty.hold_background(&task, SIGTTIN)?;
-        }
+        self.pty.tty.hold_background(SIGTTIN)?;
         let mut state = self.pty.state.lock();
         let Some(bytes) = state.line.peek(dst.remaining()) else {
             self.waits.store(true, Ordering::Relaxed);
@@ -65,24 +63,14 @@ impl FileOps for Slave {
 
     fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
         let holds = self.pty.state.lock().line.modes().modes.local(c::TOSTOP);
-        if holds && let Some(task) = current() {
-            self.pty.tty.hold_background(&task, SIGTTOU)?;
+        if holds {
+            self.pty.tty.hold_background(SIGTTOU)?;
         }
         let mut state = self.pty.state.lock();
         if !state.master_is_open {
             return Err(Errno::EIO);
         }
-        let mut done = 0;
-        while src.remaining() > 0 && state.line.has_output_room() && done < CHUNK {
-            let mut byte = [0];
-            match src.take(&mut byte) {
-                Ok(0) => break,
-                Ok(_) => done += 1,
-                Err(_) if done > 0 => break,
-                Err(e) => return Err(e),
-            }
-            state.line.write(byte[0]);
-        }
+        let done = feed(&mut state.line, src, CHUNK, Discipline::output_room, Discipline::write)?;
         drop(state);
         if done == 0 && src.remaining() > 0 {
             return Err(Errno::EAGAIN);
@@ -102,7 +90,7 @@ impl FileOps for Slave {
         }
         let mut ready = Readiness::empty();
         ready.set(Readiness::READABLE, state.line.is_readable());
-        ready.set(Readiness::WRITABLE, state.line.has_output_room());
+        ready.set(Readiness::WRITABLE, state.line.output_room() > 0);
         ready
     }
 
