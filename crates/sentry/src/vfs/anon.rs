@@ -9,7 +9,8 @@ use stockade_abi::general as c;
 
 use super::attrs::{Attrs, FileType, SetAttrs};
 use super::dentry::{Dentry, SuperBlock};
-use super::file::{File, FileOps};
+use super::file::File;
+use super::file_ops::FileOps;
 use super::inode::Inode;
 use super::mount::{Mount, MountFlags, Path};
 

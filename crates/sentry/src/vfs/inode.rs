@@ -7,7 +7,7 @@ use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 
 use super::attrs::{Attrs, FileType, NewNode, SetAttrs};
-use super::file::FileOps;
+use super::file_ops::FileOps;
 use super::mount::Path;
 
 /// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
