@@ -10,12 +10,13 @@ use crate::stockade_do;
 /// Kilobytes of memory of its own that the sentry may have at any time: that many, whatever is asked of it.
 const SENTRY_MEMORY: u64 = 160 << 10;
 
-fn compile(name: &str, into: &Path) {
+/// Compiles a program of `hostile/`.
+pub(crate) fn compile(name: &str, options: &[&str], into: &Path) {
     let source =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sandbox/hostile").join(name).with_extension("c");
     let mut gcc = Command::new("gcc");
-    gcc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-result", "-static", "-pthread", "-o"]);
-    assert!(gcc.arg(into.join(name)).arg(source).status().unwrap().success());
+    gcc.args(["-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-result"]).args(options);
+    assert!(gcc.arg("-o").arg(into.join(name)).arg(source).status().unwrap().success());
 }
 
 /// Every system call with hostile arguments: nothing stops, nothing grows without bound, and the sandbox works afterwards.
@@ -26,7 +27,7 @@ fn every_system_call_with_hostile_arguments() {
     let (seed, seconds) = wanted.split_once(',').unwrap();
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    compile("calls", dir.path());
+    compile("calls", &["-static", "-pthread"], dir.path());
     let volume = format!("{}:/mnt:ro", dir.path().display());
     let options = ["--uid=0", "--gid=0", "--memory=512M", "--disk=64M", "--pids=200", "--quiet"];
     let script = format!("/mnt/calls {seed} {seconds}000 && seq 3 | sort -r | tr '\\n' ' ' && exec ls /mnt");

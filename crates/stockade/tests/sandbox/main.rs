@@ -14,6 +14,7 @@ mod processes;
 mod strace;
 mod streams;
 mod terminal;
+mod witness;
 
 use std::process::{Command, Output};
 
