@@ -246,3 +246,26 @@ CASE(validated_flags)
     OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_NORESERVE | MAP_POPULATE | MAP_STACK, fd, 0));
     OKAY(mmap(NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0));
 }
+
+/* How many times an alternating change of pages succeeds before there are too many areas. */
+#define UNTIL_REFUSED(what, act)                                                                                       \
+    do {                                                                                                               \
+        char *area = mmap(NULL, 1L << 30, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);                                     \
+        NEED(area != MAP_FAILED);                                                                                      \
+        int done = 0, failed = 0;                                                                                      \
+        for (long at = 4096; at < 1L << 30 && !failed; at += 8192)                                                     \
+            if ((act) == 0)                                                                                            \
+                done++;                                                                                                \
+            else                                                                                                       \
+                failed = errno;                                                                                        \
+        say("%s: enough %d error %s", what, done > 32000 && done < 32768, failed ? strerrorname_np(failed) : "none");  \
+        munmap(area, 1L << 30);                                                                                        \
+    } while (0)
+
+CASE(too_many_areas)
+{
+    UNTIL_REFUSED("mprotect", mprotect(area + at, 4096, PROT_READ));
+    UNTIL_REFUSED("madvise", madvise(area + at, 4096, MADV_DONTDUMP));
+    UNTIL_REFUSED("madvise", madvise(area + at, 4096, MADV_DONTFORK));
+    UNTIL_REFUSED("mmap", mmap(area + at, 4096, PROT_READ, ANON | MAP_FIXED, -1, 0) == area + at ? 0 : -1);
+}

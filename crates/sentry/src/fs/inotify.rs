@@ -12,6 +12,7 @@ use zerocopy::IntoBytes;
 use crate::io::Sink;
 use crate::mm::{MemoryManager, UserMemory};
 use crate::vfs::notify::{Watch, Watcher};
+use crate::vfs::quota::{INOTIFY_EVENTS, Share};
 use crate::vfs::{Dentry, File, FileOps};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -80,16 +81,22 @@ impl Event {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     events: VecDeque<Event>,
     overflowed: bool,
+    counted: Share,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { events: VecDeque::new(), overflowed: false, counted: Share::new(&INOTIFY_EVENTS) }
+    }
 }
 
 impl Queue {
     /// Puts an event at the end, unless it says the same as the last one.
     fn push(&mut self, event: Event) {
-        if self.events.len() >= MAX_QUEUED_EVENTS {
+        if self.events.len() >= MAX_QUEUED_EVENTS || !INOTIFY_EVENTS.has_room(1) {
             if !self.overflowed {
                 self.overflowed = true;
                 let mask = c::IN_Q_OVERFLOW;
@@ -105,6 +112,7 @@ impl Queue {
         };
         if !self.events.back().is_some_and(same) {
             self.events.push_back(event);
+            self.counted.set(self.events.len());
         }
     }
 
@@ -118,6 +126,7 @@ impl Queue {
             return Err(Errno::EINVAL);
         }
         let event = self.events.pop_front().ok_or(Errno::EAGAIN)?;
+        self.counted.set(self.events.len());
         self.overflowed &= event.mask != c::IN_Q_OVERFLOW;
         Ok(event)
     }

@@ -78,6 +78,10 @@ impl MemoryManager {
         let count = pieces.len();
         pieces = pieces.into_iter().take_while(|(_, vma)| allows(vma)).collect();
         let refused = pieces.len() < count;
+        if let (Some((first, _)), Some((last, _))) = (pieces.first(), pieces.last()) {
+            // As a kernel without memory, which is what madvise(2) makes of it.
+            state.vmas.check_room(&(first.start..last.end), 0).map_err(|_| Errno::EAGAIN)?;
+        }
         if let Some(host) = host {
             for run in runs(&pieces) {
                 match self.advise_host(run, host) {
@@ -240,6 +244,7 @@ impl MemoryManager {
         let covered = state.vmas.covers(range.clone());
         let populate: Vec<(Range<u64>, bool)> =
             state.vmas.within(range.clone()).map(|(r, v)| (r, v.prot.contains(Prot::WRITE))).collect();
+        state.vmas.check_room(&range, 0)?;
         state.vmas.update(range, |v| {
             v.flags.remove(VmFlags::LOCKED | VmFlags::LOCKONFAULT);
             if lock {

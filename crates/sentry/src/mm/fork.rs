@@ -5,6 +5,7 @@ use stockade_platform::{Advice, MemoryOp};
 
 use super::manager::{MemoryManager, State};
 use super::vma::VmFlags;
+use crate::vfs::quota::AREAS;
 
 impl MemoryManager {
     /// A copy: private memory copied on write, shared memory shared, MADV_DONTFORK left out, MADV_WIPEONFORK zeroed.
@@ -13,6 +14,9 @@ impl MemoryManager {
     /// EAGAIN or ENOMEM when the host has no more.
     pub fn fork(&self) -> Result<Self, Errno> {
         let state = self.state.lock();
+        if !AREAS.has_room(state.vmas.len()) {
+            return Err(Errno::ENOMEM);
+        }
         let space = self.space.fork()?;
         let mut copy = State {
             vmas: state.vmas.clone(),

@@ -33,9 +33,6 @@ impl Default for MemoryLimits {
     }
 }
 
-/// Most areas of one address space (`vm.max_map_count`).
-pub const MAX_MAP_COUNT: usize = 65530;
-
 /// Addresses that execve(2) decided on, for brk, `/proc/PID/stat` and the placement of mappings.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(missing_docs, reason = "named as the kernel's mm_struct")]
@@ -403,11 +400,10 @@ impl MemoryManager {
         let addr = self.find_place(&state, &request)?;
         let range = addr..addr + request.len;
         let replaced: u64 = state.vmas.within(range.clone()).map(|(r, _)| r.end - r.start).sum();
-        if state.total.saturating_add(request.len) - replaced > limits.address_space
-            || state.vmas.len() >= MAX_MAP_COUNT
-        {
+        if state.total.saturating_add(request.len) - replaced > limits.address_space {
             return Err(Errno::ENOMEM);
         }
+        state.vmas.check_room(&range, 1)?;
         let vma = Vma {
             end: range.end,
             prot: request.prot,
@@ -470,6 +466,7 @@ impl MemoryManager {
         if state.vmas.is_free(addr..end) {
             return Ok(());
         }
+        state.vmas.check_room(&(addr..end), 0)?;
         self.space.apply(&[MemoryOp::Unmap(addr.max(self.layout.usable.start)..end)]).map_err(|(_, e)| e)?;
         state.take_out(addr..end);
         Ok(())
@@ -529,6 +526,7 @@ impl MemoryManager {
             outcome = Err(Errno::ENOMEM);
         }
         if at > start {
+            state.vmas.check_room(&(start..at), 0)?;
             self.space.apply(&[MemoryOp::Protect(start..at, host_prot(prot))]).map_err(|(_, e)| e)?;
             state.vmas.update(start..at, |v| v.prot = prot);
         }

@@ -69,6 +69,7 @@ impl MemoryManager {
         if old_len == 0 {
             return self.duplicate(addr, &range, &vma, new_len, may_move, fixed.then_some(new_addr), limits);
         }
+        self.state.lock().vmas.check_room(&(addr..addr.saturating_add(old_len)), 1)?;
         let moved = old_len.min(new_len);
         if addr.checked_add(moved).is_none_or(|end| end > range.end) {
             return Err(Errno::EFAULT);

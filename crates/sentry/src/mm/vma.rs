@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use stockade_abi::Errno;
 use stockade_platform::Prot;
 
 use super::mappable::Mappable;
 use crate::vfs::Path;
+use crate::vfs::quota::{AREAS, Share};
 
 bitflags::bitflags! {
     /// Properties of an area beside its access.
@@ -103,14 +105,37 @@ impl Vma {
     }
 }
 
+/// Areas that one address space may have (`vm.max_map_count`).
+pub const MAX_MAP_COUNT: usize = 65530;
+
 /// The areas of an address space, not overlapping, neighbours merged.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct VmaSet {
     areas: BTreeMap<u64, Vma>,
     changes: u64,
+    counted: Share,
+}
+
+impl Default for VmaSet {
+    fn default() -> Self {
+        Self { areas: BTreeMap::new(), changes: 0, counted: Share::new(&AREAS) }
+    }
 }
 
 impl VmaSet {
+    /// Whether there may be `more` areas, and those that cutting at both ends of a range makes.
+    ///
+    /// # Errors
+    /// ENOMEM if they would be too many.
+    pub fn check_room(&self, range: &Range<u64>, more: usize) -> Result<(), Errno> {
+        let is_cut = |at| self.find(at).is_some_and(|(area, _)| area.start < at);
+        let more = more + usize::from(is_cut(range.start)) + usize::from(is_cut(range.end));
+        if more > 0 && (self.len() + more > MAX_MAP_COUNT || !AREAS.has_room(more)) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
     /// How often it was changed.
     #[must_use]
     pub fn changes(&self) -> u64 {
@@ -199,7 +224,10 @@ impl VmaSet {
         self.split(range.start);
         self.split(range.end);
         let starts: Vec<u64> = self.areas.range(range).map(|(&s, _)| s).collect();
-        starts.into_iter().filter_map(|s| self.areas.remove(&s).map(|v| (s..v.end, v))).collect()
+        let removed =
+            starts.into_iter().filter_map(|s| self.areas.remove(&s).map(|v| (s..v.end, v))).collect();
+        self.counted.set(self.areas.len());
+        removed
     }
 
     /// Puts an area into a free range.
@@ -210,6 +238,7 @@ impl VmaSet {
         self.areas.insert(start, vma);
         self.merge(end);
         self.merge(start);
+        self.counted.set(self.areas.len());
     }
 
     /// Merges the areas that meet at an address, if they are alike.
@@ -239,6 +268,7 @@ impl VmaSet {
         for at in edges {
             self.merge(at);
         }
+        self.counted.set(self.areas.len());
     }
 
     /// The highest free range of `len` bytes inside `window`, whose neighbours above keep their stack gap.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use stockade_abi::signal::{SIGRTMIN, SigInfo, SigSet};
 
+use crate::vfs::quota::{SIGNALS, Share};
+
 /// Which setting of which timer of its process a signal is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerMark {
@@ -24,10 +26,17 @@ pub struct Queued {
 
 /// One queue of pending signals: a thread's own, or a thread group's. A standard signal is in it once, a real-time
 /// signal as often as it was sent, in order (signal(7)).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PendingQueue {
     set: SigSet,
     queue: VecDeque<Queued>,
+    counted: Share,
+}
+
+impl Default for PendingQueue {
+    fn default() -> Self {
+        Self { set: SigSet::default(), queue: VecDeque::new(), counted: Share::new(&SIGNALS) }
+    }
 }
 
 impl PendingQueue {
@@ -56,6 +65,7 @@ impl PendingQueue {
         }
         self.set.insert(info.signo);
         self.queue.push_back(Queued { info, timer: None });
+        self.counted.set(self.queue.len());
         true
     }
 
@@ -67,6 +77,7 @@ impl PendingQueue {
             Some(queued) => *queued = Queued { info, timer },
             None => self.queue.push_back(Queued { info, timer }),
         }
+        self.counted.set(self.queue.len());
     }
 
     /// Marks a signal as pending without its information, for when the limit of the queue is reached.
@@ -103,6 +114,7 @@ impl PendingQueue {
         if !more {
             self.set.remove(signo);
         }
+        self.counted.set(self.queue.len());
         let bare = || Queued { info: SigInfo::new(signo, stockade_abi::signal::si::SI_USER), timer: None };
         Some(found.unwrap_or_else(bare))
     }
@@ -112,6 +124,7 @@ impl PendingQueue {
         if !(self.set & signals).is_empty() {
             self.set = self.set.minus(signals);
             self.queue.retain(|queued| !signals.contains(queued.info.signo));
+            self.counted.set(self.queue.len());
         }
     }
 
@@ -124,6 +137,7 @@ impl PendingQueue {
             queued.timer.is_none()
         });
         self.queue.iter().for_each(|queued| self.set.insert(queued.info.signo));
+        self.counted.set(self.queue.len());
     }
 }
 

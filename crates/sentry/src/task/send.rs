@@ -13,6 +13,7 @@ use super::tree::{Group, Tree};
 use crate::creds::Kuid;
 use crate::signal::action::DefaultAction;
 use crate::signal::{Disposition, PendingQueue, TimerMark};
+use crate::vfs::quota::SIGNALS;
 
 /// From so many entries on, or below so low a limit, those of all queues of a user are counted.
 const COUNTED: usize = 32;
@@ -194,6 +195,9 @@ impl Tree {
 
     /// Whether RLIMIT_SIGPENDING lets a process of a user have one more queued signal.
     fn has_room(&self, group: &Group, uid: Kuid) -> bool {
+        if !SIGNALS.has_room(1) {
+            return false;
+        }
         let limit = group.tg.limit(c::RLIMIT_SIGPENDING);
         let queued = |g: &Group| {
             let own = g.threads.iter().map(|t| t.signals.lock().pending.len());

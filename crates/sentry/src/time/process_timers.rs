@@ -15,6 +15,7 @@ use super::queue::Alarm;
 use crate::signal::Queued;
 use crate::task::deliver::From;
 use crate::task::{Kernel, ThreadGroup, Tree};
+use crate::vfs::quota::{SIGNALS, Share};
 
 /// Which timer of a process an alarm is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,7 @@ struct State {
     user: Usager,
     total: Usager,
     posix: BTreeMap<i32, PosixTimer>,
+    counted: Share,
     next_id: i32,
 }
 
@@ -68,6 +70,7 @@ impl ProcessTimers {
                 user: cpu(CpuKind::User),
                 total: cpu(CpuKind::Total),
                 posix: BTreeMap::new(),
+                counted: Share::new(&SIGNALS),
                 next_id: 0,
             };
             Self {
@@ -108,6 +111,12 @@ impl ProcessTimers {
         self.count.load(Ordering::Relaxed)
     }
 
+    fn note_count(&self, state: &mut State) {
+        let count = state.posix.len();
+        self.count.store(count, Ordering::Relaxed);
+        state.counted.set(count);
+    }
+
     /// timer_create(2); returns its number.
     ///
     /// # Errors
@@ -124,7 +133,7 @@ impl ProcessTimers {
         state.next_id = id.checked_add(1).unwrap_or(0);
         let due = Arc::new(Due { timers: self.me.clone(), which: Which::Posix(id) });
         state.posix.insert(id, PosixTimer::new(id, spec, due));
-        self.count.store(state.posix.len(), Ordering::Relaxed);
+        self.note_count(&mut state);
         Ok(id)
     }
 
@@ -163,7 +172,7 @@ impl ProcessTimers {
     pub fn delete(&self, kernel: &Kernel, id: i32) -> Result<(), Errno> {
         let mut state = self.state.lock();
         let mut timer = state.posix.remove(&id).ok_or(Errno::EINVAL)?;
-        self.count.store(state.posix.len(), Ordering::Relaxed);
+        self.note_count(&mut state);
         timer.disarm(kernel);
         Ok(())
     }
@@ -226,7 +235,7 @@ impl ProcessTimers {
         for (_, mut timer) in std::mem::take(&mut state.posix) {
             timer.disarm(kernel);
         }
-        self.count.store(0, Ordering::Relaxed);
+        self.note_count(&mut state);
     }
 
     /// Deletes all: the process has ended.

@@ -28,14 +28,30 @@ pub static SOCKET_BYTES: Quota = Quota::new();
 /// Files that instances of epoll(7) watch (`fs.epoll.max_user_watches`); here it binds all users together.
 pub static EPOLL_WATCHES: Quota = Quota::new();
 
-/// Bytes that a watch takes, about.
-const WATCH_SIZE: usize = 256;
+/// Areas of all address spaces. Linux binds those of one alone (`vm.max_map_count`).
+pub static AREAS: Quota = Quota::new();
 
-/// Sets what depends on the memory that the sandbox has: as Linux, 4 % of it for watches, and 12 % for sockets.
+/// Signals and timers of all processes. Linux binds those of one user alone (RLIMIT_SIGPENDING).
+pub static SIGNALS: Quota = Quota::new();
+
+/// Events in queues of inotify(7). Linux binds those of one instance alone (`fs.inotify.max_queued_events`).
+pub static INOTIFY_EVENTS: Quota = Quota::new();
+
+/// Bytes that one of each takes, about; an event with a long name.
+const WATCH_SIZE: usize = 256;
+const AREA_SIZE: usize = 192;
+const SIGNAL_SIZE: usize = 256;
+const EVENT_SIZE: usize = 384;
+
+/// Sets what depends on the memory that the sandbox has: as Linux, 4 % of it for watches, and 12 % for sockets; as much
+/// for areas, and 3 % each for signals and events.
 pub(crate) fn limit_kernel_memory(memory: u64) {
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     SOCKET_BYTES.set_limit((memory / 8).max(8 << 20));
     EPOLL_WATCHES.set_limit(memory / 25 / WATCH_SIZE);
+    AREAS.set_limit(memory / 8 / AREA_SIZE);
+    SIGNALS.set_limit(memory / 32 / SIGNAL_SIZE);
+    INOTIFY_EVENTS.set_limit(memory / 32 / EVENT_SIZE);
 }
 
 impl Quota {
@@ -93,6 +109,44 @@ impl Quota {
     }
 }
 
+/// What one owner has of a [`Quota`]; it goes with the owner.
+#[derive(Debug)]
+pub struct Share {
+    quota: &'static Quota,
+    n: usize,
+}
+
+impl Share {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(quota: &'static Quota) -> Self {
+        Self { quota, n: 0 }
+    }
+
+    /// The owner has so many now.
+    pub fn set(&mut self, n: usize) {
+        if n > self.n {
+            self.quota.add(n - self.n);
+        } else if n < self.n {
+            self.quota.remove(self.n - n);
+        }
+        self.n = n;
+    }
+}
+
+impl Clone for Share {
+    fn clone(&self) -> Self {
+        self.quota.add(self.n);
+        Self { ..*self }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.quota.remove(self.n);
+    }
+}
+
 /// A descriptor of the host for a file of a guest's.
 #[derive(Debug)]
 pub struct HostFd(OwnedFd);
@@ -125,6 +179,18 @@ impl Drop for HostFd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_go_with_their_owners() {
+        static QUOTA: Quota = Quota::new();
+        let mut share = Share::new(&QUOTA);
+        share.set(5);
+        share.set(3);
+        let copy = share.clone();
+        assert_eq!(QUOTA.figures().1, 6);
+        drop((share, copy));
+        assert_eq!(QUOTA.figures().1, 0);
+    }
 
     #[test]
     fn one_too_many_is_told_until_it_goes() {

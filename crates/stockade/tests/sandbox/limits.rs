@@ -108,7 +108,7 @@ fn descriptors_are_bounded_for_all_processes_together() {
     let text = r#"
         ulimit -n 4096
         python3 -c '
-import os
+import os, signal
 pipes = [os.pipe() for _ in range(3)]
 pids = []
 for r, w in pipes:
@@ -119,11 +119,11 @@ for r, w in pipes:
             while True: os.open("/dev/null", os.O_RDONLY); n += 1
         except OSError as e:
             os.write(w, f"{e.errno} {n}".encode())
-        import signal; signal.pause()
+        signal.pause()
     errno, opened = os.read(r, 100).decode().split()
     pids.append(pid)
     print("errno", errno, int(opened) < 300)
-for pid in pids: os.kill(pid, 9); os.wait()
+for pid in pids: os.kill(pid, 9); os.waitpid(pid, 0)
 print("and then", os.open("/dev/null", os.O_RDONLY) > 0)
 '"#;
     let (stdout, stderr, status) = run(&mut script(&["--descriptors", "300"], text));
@@ -224,4 +224,49 @@ print(open('/tmp/again').read())
         assert_eq!(stdout, format!("{error}\nagain\n"), "{act}: {stderr}");
         assert!(stderr.contains(said) && stderr.is_empty() == said.is_empty(), "{act}: {stderr}");
     }
+}
+
+/// What Linux binds for each process or user is bound for all of them, too.
+#[test]
+fn areas_and_signals_are_bounded_for_all_processes_together() {
+    let text = "
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+def check(result):
+    if result != 0: raise OSError(ctypes.get_errno(), '')
+at = libc.mmap(None, ctypes.c_long(1 << 30), 0, 0x4022, -1, ctypes.c_long(0))
+def areas():
+    pages = iter(range(4096, 1 << 30, 8192))
+    return until(lambda: check(libc.madvise(ctypes.c_void_p(at + next(pages)), ctypes.c_long(4096), 16)))
+def signals():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [40])
+    return until(lambda: check(libc.sigqueue(os.getpid(), 40, ctypes.c_void_p(0))))
+for act in areas, signals:
+    children = []
+    for n in range(6):
+        begin, done = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.setuid(1000 + n)
+            os.read(begin[0], 1)
+            got, error = act()
+            os.write(done[1], f'{len(got)} {error}'.encode())
+            while True: signal.pause()
+        children.append((pid, begin[1], done[0]))
+    counts, why = [], set()
+    for pid, begin, done in children:
+        os.write(begin, b'x')
+        got, error = os.read(done, 100).decode().split()
+        counts.append(int(got))
+        why.add(error)
+    for pid, *_ in children: os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+    print(act.__name__, why, sum(counts) < 60000, counts[0] > 5000, counts[-1] < counts[0] / 2)
+    print('again', len(act()[0]) > 5000)
+    libc.munmap(ctypes.c_void_p(at), ctypes.c_long(1 << 30))
+";
+    let (stdout, stderr) = lives_on(&mut python(&["--memory", "64M", "--uid", "0", "--gid", "0"], text));
+    let wanted =
+        "areas {'EAGAIN'} True True True\nagain True\nsignals {'EAGAIN'} True True True\nagain True\n";
+    assert_eq!(stdout, wanted, "{stderr}");
 }
