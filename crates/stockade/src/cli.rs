@@ -1,5 +1,9 @@
 //! Options and commands, declared once: parsing, help, completions and the man page come from here.
 
+mod sandboxes;
+
+pub use sandboxes::{DeleteArgs, IdArgs, ListArgs};
+
 use crate::config::{Cpus, LogFormat, LogLevel};
 use crate::parse::{self, EnvArg, OverlayArg, VolumeArg};
 use clap::builder::OsStringValueParser;
@@ -22,7 +26,7 @@ use std::time::Duration;
 )]
 #[command(arg_required_else_help = true)]
 pub struct Cli {
-    /// Where running sandboxes are recorded [default: /run/stockade for root, else $XDG_RUNTIME_DIR/stockade or
+    /// Where sandboxes are recorded [default: /run/stockade for root, else $XDG_RUNTIME_DIR/stockade or
     /// /tmp/stockade-UID]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
@@ -40,6 +44,14 @@ pub enum Command {
     /// everything, and nothing of that reaches the host. It keeps the caller's working directory, environment, user and
     /// groups, and has no network. Options end at COMMAND; what follows belongs to the program.
     Do(Box<DoArgs>),
+    /// List the sandboxes that run, and the detached ones that have stopped
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    /// Print what is known of a sandbox, as JSON
+    State(IdArgs),
+    /// Remove sandboxes that have stopped
+    #[command(visible_alias = "rm")]
+    Delete(DeleteArgs),
     /// Say whether this host can run sandboxes, and what to do where it cannot
     ///
     /// Each feature that Stockade needs is tried, not looked up by version. Exit status 1 when one that is needed is missing.
@@ -47,6 +59,8 @@ pub enum Command {
     /// List the system calls of x86-64 and how well each is supported
     Syscalls(SyscallsArgs),
     /// Print completions for a shell, to be loaded from its start-up file
+    ///
+    /// The script asks this program, so that names of sandboxes are completed too.
     #[command(after_help = "Example: stockade completions bash > /etc/bash_completion.d/stockade")]
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all commands to a directory
@@ -163,6 +177,10 @@ pub struct DoArgs {
     /// Name of the sandbox [default: made up]
     #[arg(long, value_name = "NAME", value_parser = parse::sandbox_id, help_heading = "Sandbox")]
     pub id: Option<String>,
+
+    /// Note something about the sandbox, for `stockade state` to print; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse::annotation, help_heading = "Sandbox")]
+    pub annotation: Vec<(String, String)>,
 
     /// Print system calls as strace(1) does: all, or those named after `=`
     #[arg(long, value_name = "CALL,...", num_args = 0..=1, require_equals = true, help_heading = "Sandbox")]

@@ -3,9 +3,10 @@
 //! Paths, arguments and variables are bytes, as Linux has them; in JSON they are strings where they are UTF-8 and arrays
 //! of bytes where they are not.
 
-mod os;
+pub(crate) mod os;
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub struct SandboxConfig {
     pub strace: StraceConfig,
     /// Where the sentry's own lines go.
     pub log: LogConfig,
+    /// What its owner noted.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The root file system: a directory of the host, never written to, and what lies over it.

@@ -15,12 +15,10 @@ use crate::state::StateDir;
 pub fn connect(state_dir: Option<&Path>, id: &str) -> Result<Client, Failure> {
     let state = StateDir::open(state_dir)?;
     Client::connect(&state.control_socket(id)).map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => {
-            Failure::new(format!("no sandbox named {id:?}"), "`stockade list` shows which there are")
-        }
-        io::ErrorKind::ConnectionRefused => {
-            Failure::new(format!("sandbox {id} does not run"), "`stockade list` shows which there are")
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => match state.sandbox(id) {
+            Ok(_) => Failure::new(format!("sandbox {id} does not run"), "`stockade list` shows which do"),
+            Err(failure) => failure,
+        },
         _ => Failure::new(format!("sandbox {id}: its control socket: {}", reason(&e)), ""),
     })
 }

@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod cli;
 pub mod commands;
+mod complete;
 pub mod config;
 pub mod connect;
 pub mod failure;
@@ -14,3 +15,4 @@ pub mod plan;
 pub mod run;
 pub mod sentry;
 pub mod state;
+mod table;

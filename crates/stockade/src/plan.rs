@@ -72,6 +72,7 @@ pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
             Some(Some(calls)) => StraceConfig::Calls(calls.0),
         },
         log,
+        annotations: args.annotation.into_iter().collect(),
     };
     Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet })
 }

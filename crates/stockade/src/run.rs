@@ -60,7 +60,7 @@ pub fn run(
     let mut handle = launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
     // Who connects when the sentry is gone shall see it.
     drop(control);
-    registered.running(handle.pid().unsigned_abs()).map_err(on_host)?;
+    registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
     let notice = |text: &str| {
         if !plan.quiet {
             say(text);

@@ -1,9 +1,12 @@
 //! One file per command, and the way from `main` to them.
 
 mod completions;
+mod delete;
 mod do_;
 mod doctor;
+mod list;
 mod man;
+mod state;
 mod syscalls;
 mod version;
 
@@ -18,6 +21,7 @@ use std::process::ExitCode;
 /// Parses the arguments of this process and runs what they say.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::complete::answer();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match Cli::try_parse_from(&arguments) {
         Ok(cli) => run(cli),
@@ -34,8 +38,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
+    let state_dir = cli.state_dir.as_deref();
     let (result, failed) = match cli.command {
-        Command::Do(args) => (do_::run(*args, cli.state_dir.as_deref()), ExitCode::from(OWN_ERROR)),
+        Command::Do(args) => (do_::run(*args, state_dir), ExitCode::from(OWN_ERROR)),
+        Command::List(args) => (list::run(&args, state_dir), ExitCode::FAILURE),
+        Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
         Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),
         Command::Completions(args) => (completions::run(&args), ExitCode::FAILURE),

@@ -31,11 +31,11 @@ impl From<Owned> for OsString {
     }
 }
 
-pub(super) fn serialize<T: AsRef<OsStr>, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<T: AsRef<OsStr>, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to_ref(value.as_ref()).serialize(to)
 }
 
-pub(super) fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+pub(crate) fn deserialize<'de, T: From<OsString>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     Ok(OsString::from(Owned::deserialize(from)?).into())
 }
 

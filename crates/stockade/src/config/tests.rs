@@ -29,6 +29,7 @@ fn sample() -> SandboxConfig {
         },
         strace: StraceConfig::Calls(vec!["read".into()]),
         log: LogConfig { file: Some("/log".into()), format: LogFormat::Json, level: LogLevel::Info },
+        annotations: [("a".into(), "b".into())].into(),
     }
 }
 

@@ -16,4 +16,5 @@ pub use protocol::{Event, Forwarded, Outcome, Request};
 pub use sentry::{FrontLine, lost};
 pub use signals::Signals;
 pub use terminal::Terminal;
+pub(crate) use watch::one_line;
 pub use watch::{GRACE, Sandbox, watch};

@@ -160,7 +160,7 @@ fn forward_all(
 }
 
 /// Text in which a guest may have a word, fit for a terminal: control characters are written out.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }

@@ -28,6 +28,17 @@ pub fn env(text: &OsStr) -> Result<EnvArg, String> {
     Ok(EnvArg { name: OsString::from_vec(name.to_vec()), value })
 }
 
+/// Splits `K=V` of an annotation.
+///
+/// # Errors
+/// When there is no `=`, or nothing before it.
+pub fn annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 pub use cpus::cpus;
 pub use duration::duration;
-pub use env::{EnvArg, env};
+pub use env::{EnvArg, annotation, env};
 pub use ids::id_number;
 pub use name::{hostname, sandbox_id};
 pub use overlay::{OverlayArg, overlay};
@@ -30,7 +30,15 @@ pub fn any(value: &[u8]) {
     let raw = OsStr::from_bytes(value);
     drop((env(raw), overlay(raw), volume(raw)));
     let Ok(text) = std::str::from_utf8(value) else { return };
-    drop((cpus(text), duration(text), hostname(text), id_number(text), sandbox_id(text), strace_calls(text)));
+    drop((
+        annotation(text),
+        cpus(text),
+        duration(text),
+        hostname(text),
+        id_number(text),
+        sandbox_id(text),
+        strace_calls(text),
+    ));
     if let Ok(bytes) = size(text) {
         assert!(!format_size(bytes).is_empty());
     }

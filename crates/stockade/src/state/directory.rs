@@ -1,6 +1,6 @@
 //! Where the state directory is, and that nobody else can write to it.
 
-use super::record::Record;
+use super::record::{Record, Status};
 use super::sandbox::{self, Registered};
 use crate::failure::{Failure, reason};
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, fstat, open};
@@ -106,45 +106,68 @@ impl StateDir {
     /// Takes the sandbox's name. What dead sandboxes left is removed on the way.
     ///
     /// # Errors
-    /// When a running sandbox has this name, or the host refuses.
-    pub fn register(&self, record: Record) -> Result<Registered, Failure> {
-        let fail = |e: io::Error| {
-            Failure::new(
-                format!("state directory {}: {}", self.path.display(), reason(&e)),
-                "name another one with --state-dir",
-            )
-        };
-        let _lock = self.lock().map_err(fail)?;
-        self.sweep().map_err(fail)?;
+    /// When another sandbox has this name, or the host refuses.
+    pub fn register(&self, mut record: Record) -> Result<Registered, Failure> {
+        let _lock = self.lock().map_err(|e| self.failed(&e))?;
+        let others = self.settle().map_err(|e| self.failed(&e))?;
         let path = self.path.join(&record.id);
         if path.symlink_metadata().is_ok() {
-            let by =
-                Record::read(&path).map_or_else(|_| String::new(), |r| format!(" (process {})", r.front));
-            return Err(Failure::new(
-                format!("--id {}: a running sandbox has this name{by}", record.id),
-                "choose another name, or leave --id out",
-            ));
+            return Err(taken(&record.id, others.iter().find(|other| other.id == record.id)));
         }
-        Registered::create(&path, record).map_err(fail)
+        record.control_socket =
+            std::path::absolute(self.control_socket(&record.id)).map_err(|e| self.failed(&e))?;
+        Registered::create(&path, record).map_err(|e| self.failed(&e))
     }
 
-    /// The records of all sandboxes that run, by name.
+    /// The records of all sandboxes, those that run and those that are kept, by name.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn running(&self) -> io::Result<Vec<Record>> {
-        let _lock = self.lock()?;
-        let mut found = Vec::new();
-        for path in self.entries()? {
-            // One that ends right now may have removed its record already.
-            match sandbox::alive(&path)?.then(|| Record::read(&path)) {
-                Some(Err(e)) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                Some(Ok(record)) => found.push(record),
-                Some(Err(_)) | None => {}
-            }
+    pub fn sandboxes(&self) -> Result<Vec<Record>, Failure> {
+        let _lock = self.lock().map_err(|e| self.failed(&e))?;
+        self.settle().map_err(|e| self.failed(&e))
+    }
+
+    /// The record of the sandbox with this name.
+    ///
+    /// # Errors
+    /// When there is none, with how to see which there are.
+    pub fn sandbox(&self, id: &str) -> Result<Record, Failure> {
+        self.sandboxes()?.into_iter().find(|record| record.id == id).ok_or_else(|| no_sandbox(id))
+    }
+
+    /// Removes what is kept of a sandbox; of one that has gone meanwhile, nothing.
+    ///
+    /// # Errors
+    /// When it runs, or the host refuses.
+    pub fn remove(&self, id: &str) -> Result<(), Failure> {
+        let _lock = self.lock().map_err(|e| self.failed(&e))?;
+        let path = self.path.join(id);
+        if sandbox::alive(&path).map_err(|e| self.failed(&e))? {
+            return Err(Failure::new(
+                format!("sandbox {id} runs"),
+                format!("`stockade delete --force {id}` ends it first"),
+            ));
         }
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(found)
+        // It may have gone by itself.
+        self.settle().and_then(|_| sandbox::remove(&path)).map_err(|e| self.failed(&e))
+    }
+
+    /// Whether the sandbox with this name has an owner that lives.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn is_alive(&self, id: &str) -> Result<bool, Failure> {
+        let alive = || {
+            let _lock = self.lock()?;
+            sandbox::alive(&self.path.join(id))
+        };
+        alive().map_err(|e| self.failed(&e))
+    }
+
+    fn failed(&self, e: &io::Error) -> Failure {
+        let cause = format!("state directory {}: {}", self.path.display(), reason(e));
+        Failure::new(cause, "name another one with --state-dir")
     }
 
     /// Held while sandboxes are made and removed; ends with the descriptor.
@@ -154,13 +177,19 @@ impl StateDir {
         Ok(fd)
     }
 
-    fn sweep(&self) -> io::Result<()> {
+    /// Looks at all sandboxes: the records of those that run and of those that are kept, by name. Where an owner was killed
+    /// before it could clean up, or the host went down, that is made up for. The state directory has to be locked.
+    fn settle(&self) -> io::Result<Vec<Record>> {
+        let mut found = Vec::new();
         for path in self.entries()? {
-            if !sandbox::alive(&path)? {
-                sandbox::remove(&path)?;
-            }
+            found.extend(if sandbox::alive(&path)? {
+                sandbox::read_live(&path)?
+            } else {
+                sandbox::settle(&path)?
+            });
         }
-        Ok(())
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
     }
 
     fn entries(&self) -> io::Result<Vec<PathBuf>> {
@@ -172,6 +201,27 @@ impl StateDir {
             }
         }
         Ok(entries)
+    }
+}
+
+/// What is said of a name that nobody has.
+fn no_sandbox(id: &str) -> Failure {
+    Failure::new(format!("no sandbox named {id:?}"), "`stockade list` shows which there are")
+}
+
+fn taken(id: &str, by: Option<&Record>) -> Failure {
+    match by {
+        Some(record) if record.status == Status::Stopped => Failure::new(
+            format!("--id {id}: a stopped sandbox has this name"),
+            format!("choose another name, or remove it: stockade delete {id}"),
+        ),
+        by => {
+            let by = by.map_or_else(String::new, |r| format!(" (process {})", r.front));
+            Failure::new(
+                format!("--id {id}: a running sandbox has this name{by}"),
+                "choose another name, or leave --id out",
+            )
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 const STATE: &str = "state.json";
+const NEW_STATE: &str = ".state.json.new";
 const LOCK: &str = "lock";
 pub(super) const CONTROL: &str = "control.sock";
 
@@ -20,6 +21,7 @@ pub struct Registered {
     path: PathBuf,
     lock: File,
     record: Record,
+    is_kept: bool,
 }
 
 impl Registered {
@@ -28,7 +30,7 @@ impl Registered {
         DirBuilder::new().mode(0o700).create(path)?;
         let lock = private().open(path.join(LOCK))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        let registered = Self { path: path.to_owned(), lock, record };
+        let registered = Self { path: path.to_owned(), lock, record, is_kept: false };
         registered.record.write(path)?;
         Ok(registered)
     }
@@ -60,28 +62,46 @@ impl Registered {
         Ok(socket)
     }
 
-    /// Notes that the sandbox runs, and its sentry's process id.
+    /// Notes that the sandbox runs, its sentry's process id, and the control groups it is in.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn running(&mut self, pid: u32) -> io::Result<()> {
+    pub fn running<'a>(&mut self, pid: u32, cgroups: impl Iterator<Item = &'a Path>) -> io::Result<()> {
         self.record.status = Status::Running;
         self.record.pid = Some(pid);
+        self.record.cgroups = cgroups.map(|path| path.to_string_lossy().into_owned()).collect();
         self.record.write(&self.path)
+    }
+
+    /// Notes the end. One that is to be kept is; of others nothing is left when this returns.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn end(mut self, status: u8, message: Option<String>) -> io::Result<()> {
+        if self.record.is_kept() {
+            self.record.end(Some(status), message);
+            self.record.write(&self.path)?;
+            self.is_kept = true;
+            // Nobody listens there any more.
+            drop(std::fs::remove_file(self.path.join(CONTROL)));
+        }
+        Ok(())
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // Whatever is left is found without a lock holder by the next sandbox, and removed.
-        drop(remove(&self.path));
+        if !self.is_kept {
+            // Whatever is left is found without a lock holder by the next command, and removed.
+            drop(remove(&self.path));
+        }
     }
 }
 
 impl Record {
     /// Readers see the old file or the new one, never a part.
     fn write(&self, directory: &Path) -> io::Result<()> {
-        let new = directory.join(".state.json.new");
+        let new = directory.join(NEW_STATE);
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         private().truncate(true).open(&new)?.write_all(&text)?;
@@ -105,6 +125,51 @@ pub(super) fn alive(path: &Path) -> io::Result<bool> {
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(e) => Err(e.into()),
     }
+}
+
+/// The record of one that is alive; one that ends right now may have removed it already.
+pub(super) fn read_live(path: &Path) -> io::Result<Option<Record>> {
+    match Record::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Does what the owner of a dead sandbox could not do any more; gives the record if it is kept. The state directory has to
+/// be locked.
+pub(super) fn settle(path: &Path) -> io::Result<Option<Record>> {
+    let mut record = match Record::read(path) {
+        Ok(record) => record,
+        // Killed before it wrote its record; or a directory that is no sandbox's, and is left alone.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return if has_barely_begun(path)? { remove(path).map(|()| None) } else { Ok(None) };
+        }
+        Err(_) => return remove(path).map(|()| None),
+    };
+    for group in std::mem::take(&mut record.cgroups) {
+        // Its processes died with the owner. Gone after a restart of the host.
+        drop(std::fs::remove_dir(group));
+    }
+    if !record.is_kept() {
+        return remove(path).map(|()| None);
+    }
+    if record.status != Status::Stopped {
+        let message = "the process that watched over it was killed, or the host went down";
+        record.end(None, Some(message.to_owned()));
+        record.write(path)?;
+        drop(std::fs::remove_file(path.join(CONTROL)));
+    }
+    Ok(Some(record))
+}
+
+fn has_barely_begun(path: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK && name != NEW_STATE {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Removes a sandbox's directory; it may be gone already.

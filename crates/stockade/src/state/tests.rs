@@ -11,6 +11,14 @@ fn record(id: &str) -> Record {
         pid: None,
         front: 1,
         created: "2026-01-01T00:00:00Z".to_owned(),
+        finished: None,
+        exit_status: None,
+        message: None,
+        control_socket: PathBuf::new(),
+        annotations: [("a".to_owned(), "1".to_owned())].into(),
+        detached: false,
+        remove: false,
+        cgroups: Vec::new(),
         command: vec!["true".to_owned()],
         version: "0".to_owned(),
     }
@@ -69,8 +77,8 @@ fn a_name_is_taken_once_and_given_back() {
     let said = state.register(record("a")).unwrap_err().to_string();
     assert!(said.contains("a running sandbox has this name (process 1)"), "{said}");
     let _second = state.register(record("b")).unwrap();
-    first.running(77).unwrap();
-    let running = state.running().unwrap();
+    first.running(77, std::iter::empty()).unwrap();
+    let running = state.sandboxes().unwrap();
     assert_eq!(
         running.iter().map(|r| (r.id.as_str(), r.pid)).collect::<Vec<_>>(),
         [("a", Some(77)), ("b", None)]
@@ -92,11 +100,71 @@ fn the_dead_are_cleared_away() {
         }
     }
     std::fs::create_dir(state.crashes()).unwrap();
-    assert!(state.running().unwrap().is_empty());
+    // Somebody named a directory that is used for something else.
+    std::fs::create_dir(state.path().join("other")).unwrap();
+    std::fs::write(state.path().join("other/lock"), "").unwrap();
+    std::fs::write(state.path().join("other/file"), "").unwrap();
+    assert!(state.sandboxes().unwrap().is_empty());
     let _dead = state.register(record("dead")).unwrap();
     assert!(!state.path().join("early").exists());
+    assert!(state.path().join("other/file").exists());
     assert!(state.crashes().exists());
-    assert_eq!(state.running().unwrap(), [record("dead")]);
+    assert_eq!(state.sandboxes().unwrap().iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["dead"]);
+}
+
+fn detached(id: &str) -> Record {
+    Record { detached: true, ..record(id) }
+}
+
+#[test]
+fn detached_ones_are_kept_until_they_are_removed() {
+    let (_dir, state) = state();
+    let mut first = state.register(detached("a")).unwrap();
+    first.running(77, std::iter::empty()).unwrap();
+    drop(first.control_socket().unwrap());
+    assert!(state.remove("a").unwrap_err().to_string().contains("sandbox a runs"));
+    first.end(7, Some("said".to_owned())).unwrap();
+    let kept = state.sandbox("a").unwrap();
+    assert_eq!((kept.status, kept.pid, kept.exit_status), (Status::Stopped, None, Some(7)));
+    assert_eq!((kept.message.as_deref(), kept.finished.is_some()), (Some("said"), true));
+    assert!(!kept.control_socket.exists() && !state.is_alive("a").unwrap());
+    let said = state.register(record("a")).unwrap_err().to_string();
+    assert!(said.contains("a stopped sandbox has this name"), "{said}");
+    state.remove("a").unwrap();
+    let said = state.sandbox("a").unwrap_err().to_string();
+    assert_eq!(said, "no sandbox named \"a\"\n  hint: `stockade list` shows which there are");
+}
+
+#[test]
+fn nothing_is_kept_of_others() {
+    let (_dir, state) = state();
+    state.register(record("a")).unwrap().end(0, None).unwrap();
+    state.register(Record { remove: true, ..detached("b") }).unwrap().end(0, None).unwrap();
+    assert!(state.sandboxes().unwrap().is_empty());
+    assert_eq!(state.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn detached_ones_whose_owner_was_killed_have_stopped() {
+    let (dir, state) = state();
+    let group = dir.path().join("group");
+    std::fs::create_dir(&group).unwrap();
+    let mut first = state.register(detached("a")).unwrap();
+    first.running(77, [group.as_path()].into_iter()).unwrap();
+    drop(first.control_socket().unwrap());
+    // What a copy of the directory has is what a killed owner leaves: everything but the lock.
+    let left = dir.path().join("left");
+    std::fs::create_dir(&left).unwrap();
+    for file in ["state.json", "lock"] {
+        std::fs::copy(first.path().join(file), left.join(file)).unwrap();
+    }
+    drop(first);
+    std::fs::rename(left, state.path().join("a")).unwrap();
+    let lost = state.sandbox("a").unwrap();
+    assert_eq!((lost.status, lost.pid, lost.exit_status), (Status::Stopped, None, None));
+    assert!(lost.message.as_deref().unwrap().contains("was killed"));
+    assert!(!group.exists());
+    assert_eq!(state.sandbox("a").unwrap(), lost);
 }
 
 #[test]
