@@ -60,6 +60,7 @@
 
 mod cgroup;
 pub mod crash;
+mod detach;
 mod error;
 mod host;
 mod idmap;
@@ -74,6 +75,7 @@ mod sys;
 mod tree;
 
 pub use cgroup::{Cgroup, Events, Limit, Limits, Unavailable};
+pub use detach::{Side, detach};
 pub use error::Error;
 pub use host::{Caller, SentryHost};
 pub use landlock::LandlockState;

@@ -2,7 +2,7 @@
 
 mod sandboxes;
 
-pub use sandboxes::{DeleteArgs, IdArgs, ListArgs};
+pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
 use crate::config::{Cpus, LogFormat, LogLevel};
 use crate::parse::{self, EnvArg, OverlayArg, VolumeArg};
@@ -49,6 +49,8 @@ pub enum Command {
     List(ListArgs),
     /// Print what is known of a sandbox, as JSON
     State(IdArgs),
+    /// Print what the programs of a detached sandbox printed
+    Logs(LogsArgs),
     /// Remove sandboxes that have stopped
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
@@ -177,6 +179,14 @@ pub struct DoArgs {
     /// Name of the sandbox [default: made up]
     #[arg(long, value_name = "NAME", value_parser = parse::sandbox_id, help_heading = "Sandbox")]
     pub id: Option<String>,
+
+    /// Return when the program runs, and leave it running; `stockade logs` prints its output
+    #[arg(long, short, help_heading = "Sandbox")]
+    pub detach: bool,
+
+    /// Keep nothing of a detached sandbox when it ends
+    #[arg(long, help_heading = "Sandbox")]
+    pub rm: bool,
 
     /// Note something about the sandbox, for `stockade state` to print; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse::annotation, help_heading = "Sandbox")]

@@ -21,6 +21,15 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Whether warnings are left out.
     pub quiet: bool,
+    /// Whether it outlives the command.
+    pub detach: Option<Detach>,
+}
+
+/// How a sandbox outlives the command that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detach {
+    /// Whether nothing of it is kept at its end.
+    pub remove: bool,
 }
 
 /// Makes the plan. Its one effect on the host: the overlay directory is created.
@@ -74,7 +83,8 @@ pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
         log,
         annotations: args.annotation.into_iter().collect(),
     };
-    Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet })
+    let detach = args.detach.then_some(Detach { remove: args.rm });
+    Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet, detach })
 }
 
 fn limits(args: &DoArgs, caller: &Caller) -> Result<Limits, Failure> {

@@ -2,10 +2,10 @@
 
 use crate::config::{Limits, OverlayConfig, SandboxConfig};
 use crate::failure::{Failure, reason};
-use crate::front::{Ending, Signals, Terminal, lost, watch};
+use crate::front::{Audience, Ending, Signals, Terminal, lost, watch};
 use crate::logging::Sink;
 use crate::plan::Plan;
-use crate::state::{Record, StateDir};
+use crate::state::{Record, Registered, StateDir};
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -39,44 +39,82 @@ pub fn run(
     state_dir: Option<&Path>,
     sentry: impl FnOnce(Boot<'_>) -> u8,
 ) -> Result<u8, Failure> {
-    let config = &plan.sandbox;
-    let on_host = |e: io::Error| Failure::new(format!("sandbox {}: {}", config.id, reason(&e)), "");
-    let signals = Signals::block().map_err(on_host)?;
+    let signals = Signals::block().map_err(|e| on_host(plan, &e))?;
     let state = StateDir::open(state_dir)?;
-    let mut registered = state.register(Record::new(config))?;
-    let log = Arc::new(Sink::open(&config.log)?);
-    let control = registered.control_socket().map_err(on_host)?;
-    let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
+    let mut registered = state.register(Record::new(&plan.sandbox))?;
     let terminal = Terminal::save();
-    // A host without it has guests without it.
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let keep = log.keep().into_iter().chain([control.as_raw_fd()]).collect();
-    let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
-    let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
-    let boot = |host| {
-        let log = Arc::clone(&log);
-        Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control }
-    };
-    let mut handle = launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
-    // Who connects when the sentry is gone shall see it.
-    drop(control);
-    registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
     let notice = |text: &str| {
         if !plan.quiet {
             say(text);
         }
     };
-    let ending = watch(&mut handle, &signals, plan.timeout, notice).map_err(on_host)?;
-    let message = ending.message(plan, || lost(&config.id, &mut handle, &state));
-    drop(handle);
+    let place = Place { plan, state: &state, signals: &signals, registered: &mut registered };
+    let end = place.live(sentry, || Ok(()), notice)?;
     drop(terminal);
-    if let Some(failure) = message {
+    if let Some(failure) = end.message {
         say(&failure.to_string());
     }
-    for text in limits_hit(&config.limits, &cgroup.events()) {
-        notice(&text);
+    end.limits_hit.iter().for_each(|text| notice(text));
+    Ok(end.status)
+}
+
+/// A sandbox that has a name, and is about to be.
+pub(crate) struct Place<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) state: &'a StateDir,
+    pub(crate) signals: &'a Signals,
+    pub(crate) registered: &'a mut Registered,
+}
+
+/// How a sandbox ended.
+pub(crate) struct End {
+    /// The exit status of a command that waited for it.
+    pub(crate) status: u8,
+    /// What there is to say beyond that.
+    pub(crate) message: Option<Failure>,
+    /// Which limits were met, in words.
+    pub(crate) limits_hit: Vec<String>,
+}
+
+impl Place<'_> {
+    /// The sandbox's life. `launched` is called when the sentry has inherited what it needs of this process.
+    pub(crate) fn live(
+        self,
+        sentry: impl FnOnce(Boot<'_>) -> u8,
+        launched: impl FnOnce() -> io::Result<()>,
+        audience: impl Audience,
+    ) -> Result<End, Failure> {
+        let Place { plan, state, signals, registered } = self;
+        let config = &plan.sandbox;
+        let on_host = |e: io::Error| on_host(plan, &e);
+        let log = Arc::new(Sink::open(&config.log)?);
+        let control = registered.control_socket().map_err(on_host)?;
+        let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
+        // A host without it has guests without it.
+        let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let keep = log.keep().into_iter().chain([control.as_raw_fd()]).collect();
+        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
+        let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
+        let boot = |host| {
+            let log = Arc::clone(&log);
+            Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control }
+        };
+        let mut handle =
+            launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
+        // Who connects when the sentry is gone shall see it.
+        drop(control);
+        launched().map_err(on_host)?;
+        registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
+        let ending = watch(&mut handle, signals, plan.timeout, audience).map_err(on_host)?;
+        let message = ending.message(plan, || lost(&config.id, &mut handle, state));
+        drop(handle);
+        let limits_hit = limits_hit(&config.limits, &cgroup.events());
+        Ok(End { status: Ending::status(&ending), message, limits_hit })
     }
-    Ok(Ending::status(&ending))
+}
+
+pub(crate) fn on_host(plan: &Plan, e: &io::Error) -> Failure {
+    Failure::new(format!("sandbox {}: {}", plan.sandbox.id, reason(e)), "")
 }
 
 /// The description of the first processor.

@@ -121,7 +121,7 @@ fn id_maps(caller: &Caller) -> Result<Maps, Error> {
 }
 
 /// Threads of the process whose `task` directory this is: it has a link for each, and two more.
-fn threads(task: &Path) -> std::io::Result<u64> {
+pub(crate) fn threads(task: &Path) -> std::io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     Ok(std::fs::metadata(task)?.nlink().saturating_sub(2))
 }

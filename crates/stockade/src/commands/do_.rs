@@ -10,5 +10,8 @@ use std::process::ExitCode;
 /// Runs the sandbox that the options describe; the exit status is the program's.
 pub(super) fn run(args: DoArgs, state_dir: Option<&Path>) -> Result<ExitCode, Failure> {
     let plan = plan(args, &Caller::current()?)?;
+    if let Some(detach) = plan.detach {
+        return crate::detached::run(&plan, detach, state_dir, crate::sentry::boot).map(ExitCode::from);
+    }
     crate::run::run(&plan, state_dir, crate::sentry::boot).map(ExitCode::from)
 }

@@ -5,6 +5,7 @@ mod delete;
 mod do_;
 mod doctor;
 mod list;
+mod logs;
 mod man;
 mod state;
 mod syscalls;
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Do(args) => (do_::run(*args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::List(args) => (list::run(&args, state_dir), ExitCode::FAILURE),
         Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Logs(args) => (logs::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
         Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),
@@ -57,7 +59,7 @@ fn run(cli: Cli) -> ExitCode {
 }
 
 /// Prints to standard output; a reader that went away is no error.
-fn print(text: &str) -> Result<ExitCode, Failure> {
+pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -17,4 +17,4 @@ pub use sentry::{FrontLine, lost};
 pub use signals::Signals;
 pub use terminal::Terminal;
 pub(crate) use watch::one_line;
-pub use watch::{GRACE, Sandbox, watch};
+pub use watch::{Audience, GRACE, Sandbox, watch};

@@ -35,6 +35,35 @@ pub trait Sandbox {
     fn kill(&self) -> io::Result<()>;
 }
 
+/// Who hears of a sandbox's life.
+pub trait Audience {
+    /// The first program runs.
+    ///
+    /// # Errors
+    /// When nobody wants it to any more: it is ended.
+    fn started(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Something that the owner should know, one line.
+    fn notice(&mut self, text: &str);
+
+    /// Job control stopped the first program.
+    ///
+    /// # Errors
+    /// What kill(2) says.
+    fn stopped(&mut self) -> io::Result<()> {
+        // The shell that started the front sees it stop, and continues it later; SIGCONT is forwarded like any signal.
+        Ok(kill_process(getpid(), Signal::STOP)?)
+    }
+}
+
+impl<F: FnMut(&str)> Audience for F {
+    fn notice(&mut self, text: &str) {
+        self(text);
+    }
+}
+
 /// Time between SIGTERM and SIGKILL when `--timeout` has passed, and then between SIGKILL and the end of a sentry that has
 /// not told that it took effect.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -60,7 +89,7 @@ pub fn watch(
     sandbox: &mut impl Sandbox,
     signals: &Signals,
     timeout: Option<Duration>,
-    mut notice: impl FnMut(&str),
+    mut audience: impl Audience,
 ) -> io::Result<Ending> {
     // A deadline beyond the end of the clock is none.
     let mut clock =
@@ -81,10 +110,14 @@ pub fn watch(
             continue;
         }
         match sandbox.next_event()? {
-            Some(Event::Started) => {}
-            Some(Event::Notice(text)) => notice(&one_line(&text)),
-            // The shell that started the front sees it stop, and continues it later; SIGCONT is forwarded like any signal.
-            Some(Event::Stopped(_)) => kill_process(getpid(), Signal::STOP)?,
+            Some(Event::Started) => {
+                if audience.started().is_err() {
+                    // If the sentry is gone, the next event says so.
+                    drop(sandbox.kill());
+                }
+            }
+            Some(Event::Notice(text)) => audience.notice(&one_line(&text)),
+            Some(Event::Stopped(_)) => audience.stopped()?,
             Some(Event::Ended(outcome)) if clock.passed() => return Ok(Ending::TimedOut(outcome)),
             Some(Event::Ended(outcome)) => return Ok(Ending::Ended(outcome)),
             Some(Event::Failed(reason)) => return Ok(Ending::Failed(one_line(&reason))),

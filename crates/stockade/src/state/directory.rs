@@ -27,7 +27,9 @@ impl StateDir {
     pub fn open(option: Option<&Path>) -> Result<Self, Failure> {
         let uid = rustix::process::geteuid().as_raw();
         let xdg = std::env::var_os("XDG_RUNTIME_DIR");
-        Self::open_at(&choose(option, uid, xdg.as_deref()), uid)
+        let path = choose(option, uid, xdg.as_deref());
+        // A detached sandbox's owner has another working directory.
+        Self::open_at(&std::path::absolute(&path).unwrap_or(path), uid)
     }
 
     pub(super) fn open_at(path: &Path, uid: u32) -> Result<Self, Failure> {
@@ -71,10 +73,16 @@ impl StateDir {
         &self.path
     }
 
+    /// Where the sandbox with this name keeps its files.
+    #[must_use]
+    pub fn directory(&self, id: &str) -> PathBuf {
+        self.path.join(id)
+    }
+
     /// Where the control server of the sandbox with this name listens, if there is one.
     #[must_use]
     pub fn control_socket(&self, id: &str) -> PathBuf {
-        self.path.join(id).join(sandbox::CONTROL)
+        self.directory(id).join(sandbox::CONTROL)
     }
 
     /// Where reports of crashes are kept; no sandbox can have this name.
@@ -114,8 +122,7 @@ impl StateDir {
         if path.symlink_metadata().is_ok() {
             return Err(taken(&record.id, others.iter().find(|other| other.id == record.id)));
         }
-        record.control_socket =
-            std::path::absolute(self.control_socket(&record.id)).map_err(|e| self.failed(&e))?;
+        record.control_socket = self.control_socket(&record.id);
         Registered::create(&path, record).map_err(|e| self.failed(&e))
     }
 

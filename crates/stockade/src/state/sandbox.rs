@@ -150,7 +150,8 @@ pub(super) fn settle(path: &Path) -> io::Result<Option<Record>> {
         // Its processes died with the owner. Gone after a restart of the host.
         drop(std::fs::remove_dir(group));
     }
-    if !record.is_kept() {
+    // Of one that never ran, nobody was told its name.
+    if !record.is_kept() || record.status == Status::Creating {
         return remove(path).map(|()| None);
     }
     if record.status != Status::Stopped {

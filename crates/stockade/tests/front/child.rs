@@ -54,7 +54,7 @@ pub(crate) fn front(timeout: &str, command: &[&str]) -> ExitCode {
     let child =
         Command::new(std::env::current_exe().unwrap()).args([ROLE, "exec"]).args(command).spawn().unwrap();
     let fd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-    let ending = watch(&mut Process { child, fd }, &signals, timeout, |_| {}).unwrap();
+    let ending = watch(&mut Process { child, fd }, &signals, timeout, |_: &str| {}).unwrap();
     drop(terminal);
     ExitCode::from(ending.status())
 }

@@ -40,6 +40,6 @@ pub(crate) fn front(events: &[&str]) -> ExitCode {
         theirs.send(event.as_bytes()).unwrap();
     }
     let mut script = Script { ours, _theirs: theirs };
-    let ending = watch(&mut script, &signals, None, |notice| println!("notice {notice}")).unwrap();
+    let ending = watch(&mut script, &signals, None, |notice: &str| println!("notice {notice}")).unwrap();
     ExitCode::from(ending.status())
 }

@@ -4,6 +4,7 @@
 
 mod control;
 mod crash;
+mod detached;
 mod files;
 mod hostile;
 mod identity;
