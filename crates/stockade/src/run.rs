@@ -1,9 +1,9 @@
 //! A sandbox from its plan to its exit status: everything around the sentry.
 
-use crate::config::{Limits, OverlayConfig, SandboxConfig};
+use crate::config::{Limits, OverlayConfig, SandboxConfig, StraceConfig};
 use crate::failure::{Failure, reason};
 use crate::front::{Audience, Ending, Signals, Terminal, lost, watch};
-use crate::logging::Sink;
+use crate::logging::{Journal, Sink};
 use crate::plan::Plan;
 use crate::state::{Record, Registered, StateDir};
 use std::io::{self, Write as _};
@@ -87,7 +87,10 @@ impl Place<'_> {
         let Place { plan, state, signals, registered } = self;
         let config = &plan.sandbox;
         let on_host = |e: io::Error| on_host(plan, &e);
-        let log = Arc::new(Sink::open(&config.log)?);
+        let log = Sink::open(&config.log)?
+            .with_strace_to_stderr(config.strace != StraceConfig::Off)
+            .with_journal(Journal::create(registered.path())?);
+        let log = Arc::new(log);
         let control = registered.control_socket().map_err(on_host)?;
         let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
         // A host without it has guests without it.

@@ -21,7 +21,7 @@ use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::diagnosis;
 use stockade_sentry::fs::stdio::{self, HostTerminal};
-use stockade_sentry::strace::Tracer;
+use stockade_sentry::strace::{Filter, UnknownCall};
 use stockade_sentry::task::kernel::InitProcess;
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, memory_watch};
 use stockade_sentry::tty::Tty;
@@ -62,13 +62,12 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     if !memory_is_bounded && let Err(e) = memory_watch::start(&kernel, config.limits.memory) {
         return give_up(&host.link, &format!("memory cannot be watched: {e}"));
     }
-    if let Some(names) = strace_names(&config.strace) {
-        let sink = Arc::clone(&log);
-        match Tracer::new(&names, Box::new(move |pid, line| sink.strace_line(pid, line))) {
-            Ok(tracer) => kernel.set_tracer(Some(Arc::new(tracer))),
-            Err(name) => return give_up(&host.link, &format!("--strace: no system call is named {name}")),
-        }
+    match filter(&config.strace) {
+        Ok(filter) => kernel.tracing.set_log(filter),
+        Err(e) => return give_up(&host.link, &format!("--strace: {e}")),
     }
+    let sink = Arc::clone(&log);
+    kernel.tracing.set_output(Box::new(move |topic, pid, line| sink.task_line(topic, pid, line)));
     let link = Arc::new(host.link);
     let trees = std::mem::take(&mut host.trees);
     let mounts = match mounts::build(&kernel, config, trees, &host.proc) {
@@ -152,11 +151,11 @@ fn outcome_of(status: i32) -> Outcome {
     }
 }
 
-fn strace_names(config: &StraceConfig) -> Option<Vec<String>> {
+fn filter(config: &StraceConfig) -> Result<Filter, UnknownCall> {
     match config {
-        StraceConfig::Off => None,
-        StraceConfig::All => Some(Vec::new()),
-        StraceConfig::Calls(names) => Some(names.clone()),
+        StraceConfig::Off => Ok(Filter::None),
+        StraceConfig::All => Ok(Filter::All),
+        StraceConfig::Calls(names) => Filter::only(names),
     }
 }
 

@@ -1,135 +1,185 @@
-//! System calls as strace(1) writes them.
+//! System calls as strace(1) writes them, told to the log and to readers of events. Each has a filter of its own, which can
+//! change at any time: a call under way is told to those whom its beginning was told.
 
+pub mod event;
+mod filter;
 mod format;
+mod log;
 pub mod names;
+mod queue;
 mod structs;
 
+pub use event::{End, Event, Record};
+pub use filter::{Filter, UnknownCall, near};
+pub(crate) use log::{ended, packet, signal};
+pub use queue::{Batch, Queue};
 pub use structs::Struct;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use std::sync::atomic::Ordering;
+use parking_lot::RwLock;
+use stockade_abi::nr;
 
-use stockade_abi::signal::{SigInfo, si};
-use stockade_abi::{Errno, nr};
-
+use self::format::Pointees;
 use crate::syscalls::table::Syscall;
 use crate::syscalls::{Args, Ctx, SysResult, carry_out};
-use crate::task::Task;
 
-/// Where lines go:
-/// The task's number in its own PID namespace, and the line without an end.
-pub type Output = Box<dyn Fn(u32, &str) + Send + Sync>;
-
-/// Who is told of calls.
-pub struct Tracer {
-    output: Output,
-    only: Option<BTreeSet<u32>>,
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// System calls, signals and ends.
+    Strace,
+    /// What sockets send and receive.
+    Packets,
 }
 
-impl Tracer {
-    /// Tells `output` of all calls, or of those named.
-    ///
-    /// # Errors
-    /// The first name that is no call's.
-    pub fn new(names: &[String], output: Output) -> Result<Self, String> {
-        let numbers: Result<BTreeSet<u32>, String> =
-            names.iter().map(|n| nr::number(n).ok_or_else(|| n.clone())).collect();
-        let numbers = numbers?;
-        Ok(Self { output, only: (!numbers.is_empty()).then_some(numbers) })
+/// Where lines go: what about, the number of the task in its own PID namespace, and the line without an end.
+pub type Output = Box<dyn Fn(Topic, u32, &str) + Send + Sync>;
+
+/// Who is told of what.
+#[derive(Default)]
+pub struct Tracing {
+    /// Whether anybody is told of calls. While it is false, they cost nothing but looking here.
+    is_on: AtomicBool,
+    /// Whether the log is told of what sockets send and receive.
+    packets: AtomicBool,
+    filters: RwLock<Filters>,
+    output: OnceLock<Output>,
+    queue: Arc<Queue>,
+}
+
+#[derive(Default)]
+struct Filters {
+    log: Filter,
+    events: Filter,
+    /// Whether somebody reads events.
+    has_reader: bool,
+}
+
+impl Tracing {
+    /// Where lines go from now on; only the first counts.
+    pub fn set_output(&self, output: Output) {
+        let _ = self.output.set(output);
     }
 
-    fn wants(&self, number: u64) -> bool {
-        match (&self.only, u32::try_from(number)) {
-            (None, _) => true,
-            (Some(only), Ok(number)) => only.contains(&number),
-            (Some(_), Err(_)) => false,
+    /// Which calls the log is told of, from now on.
+    pub fn set_log(&self, filter: Filter) {
+        self.change(|filters| filters.log = filter);
+    }
+
+    /// Which calls readers of events are told of, from now on.
+    pub fn set_events(&self, filter: Filter) {
+        self.change(|filters| filters.events = filter);
+    }
+
+    /// Whether there is somebody who reads events: without, none are made.
+    pub fn set_has_reader(&self, has_reader: bool) {
+        self.change(|filters| filters.has_reader = has_reader);
+    }
+
+    /// Whether the log is told of what sockets send and receive, from now on.
+    pub fn set_packets(&self, on: bool) {
+        self.packets.store(on, Ordering::Relaxed);
+    }
+
+    /// What the log is told of.
+    #[must_use]
+    pub fn log(&self) -> Filter {
+        self.filters.read().log.clone()
+    }
+
+    /// What readers of events are told of.
+    #[must_use]
+    pub fn events(&self) -> Filter {
+        self.filters.read().events.clone()
+    }
+
+    /// Whether the log is told of what sockets send and receive.
+    #[must_use]
+    pub fn packets(&self) -> bool {
+        self.packets.load(Ordering::Relaxed)
+    }
+
+    /// Where events are read.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Filters)) {
+        let mut filters = self.filters.write();
+        change(&mut filters);
+        let is_on = filters.log != Filter::None || (filters.has_reader && filters.events != Filter::None);
+        self.is_on.store(is_on, Ordering::Relaxed);
+    }
+
+    /// Whether anybody is told of calls.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Whether the log and readers of events are told of this call.
+    fn wanted(&self, number: u64) -> (bool, bool) {
+        let filters = self.filters.read();
+        (filters.log.wants(number), filters.has_reader && filters.events.wants(number))
+    }
+
+    fn tell(&self, topic: Topic, pid: i32, line: &str) {
+        if let Some(output) = self.output.get() {
+            output(topic, pid.unsigned_abs(), line);
         }
     }
 }
 
-/// Carries a call out and tells the tracer of it.
+/// The call's name.
+fn name(number: u64, entry: Option<&'static Syscall>) -> Cow<'static, str> {
+    match entry.map(|e| e.name).or_else(|| nr::name(number)) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("syscall_{number:#x}")),
+    }
+}
+
+/// Carries a call out, and tells whoever wants to know.
 pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'static Syscall>) -> SysResult {
-    let tracer = ctx.task.kernel.tracer.read().clone();
-    let Some(tracer) = tracer.filter(|t| t.wants(number)) else { return carry_out(ctx, number, args, entry) };
-    let pid = ctx.task.local_tid().unsigned_abs();
-    let name = entry.map_or_else(|| nr::name(number).unwrap_or("?"), |e| e.name);
-    let name = if name == "?" { format!("syscall_{number:#x}") } else { name.to_owned() };
-    // What a call gives is written before it is made, what it takes afterwards: exec replaces memory.
-    let before = format::arguments(ctx, args, entry, None);
-    if matches!(name.as_str(), "exit" | "exit_group" | "rt_sigreturn") {
-        (tracer.output)(pid, &format!("{name}({before}) = ?"));
+    let (to_log, to_events) = ctx.task.kernel.tracing.wanted(number);
+    if !to_log && !to_events {
         return carry_out(ctx, number, args, entry);
     }
+    // What a call gives is looked at before it is made, what it takes afterwards, in the same memory: exec has another.
     let memory = Arc::clone(&ctx.mm);
+    let mut pointees = Pointees::given(&memory, args, entry);
+    let event = to_events.then(|| Event::begin(&ctx.task, number, args, entry, pointees.clone()));
+    let never_returns = matches!(name(number, entry).as_ref(), "exit" | "exit_group" | "rt_sigreturn");
+    if never_returns {
+        if to_log {
+            log::call(ctx, number, args, entry, &pointees, None);
+        }
+        if let Some(event) = event {
+            ctx.task.kernel.tracing.queue.push(event);
+        }
+        return carry_out(ctx, number, args, entry);
+    }
+    let ending = event.map(|event| {
+        let ending = event.ending();
+        ctx.task.kernel.tracing.queue.push(event);
+        ending
+    });
     let begun = Instant::now();
     let result = carry_out(ctx, number, args, entry);
-    let took = begun.elapsed().as_secs_f64();
-    let text = if entry.is_some_and(format::has_output) {
-        format::arguments(ctx, args, entry, result.ok())
-    } else {
-        before
-    };
+    let took = begun.elapsed();
+    if let Ok(value) = result {
+        pointees.add_taken(&memory, args, entry, value);
+    }
     drop(memory);
-    let outcome = match result {
-        Ok(value) if matches!(name.as_str(), "mmap" | "brk" | "mremap") => format!("{value:#x}"),
-        Ok(value) => (value as i64).to_string(),
-        Err(e) => failure(e),
-    };
-    (tracer.output)(pid, &format!("{name}({text}) = {outcome} <{took:.6}>"));
+    if to_log {
+        log::call(ctx, number, args, entry, &pointees, Some((result, took)));
+    }
+    if let Some(ending) = ending {
+        ctx.task.kernel.tracing.queue.push(ending.ended(pointees, result, took));
+    }
     result
-}
-
-/// Tells the tracer of a signal that a task takes.
-pub(crate) fn signal(task: &Task, info: &SigInfo) {
-    if !task.kernel.is_tracing.load(Ordering::Relaxed) {
-        return;
-    }
-    let name = signal_name(info.signo);
-    let from = match info.code {
-        si::SI_USER | si::SI_TKILL | si::SI_QUEUE => {
-            format!(", si_pid={}, si_uid={}", info.pid(), info.uid())
-        }
-        _ => String::new(),
-    };
-    let code = match info.code {
-        si::SI_USER => "SI_USER".to_owned(),
-        si::SI_TKILL => "SI_TKILL".to_owned(),
-        si::SI_QUEUE => "SI_QUEUE".to_owned(),
-        si::SI_KERNEL => "SI_KERNEL".to_owned(),
-        si::SI_TIMER => "SI_TIMER".to_owned(),
-        code => code.to_string(),
-    };
-    tell(task, &format!("--- {name} {{si_signo={name}, si_code={code}{from}}} ---"));
-}
-
-/// Tells the tracer of a task's end; `status` is wait(2)'s.
-pub(crate) fn ended(task: &Task, status: i32) {
-    if task.kernel.is_tracing.load(Ordering::Relaxed) {
-        tell(
-            task,
-            &match status & 0x7f {
-                0 => format!("+++ exited with {} +++", status >> 8 & 0xff),
-                signo => format!("+++ killed by {} +++", signal_name(signo)),
-            },
-        );
-    }
-}
-
-fn tell(task: &Task, line: &str) {
-    // Of calls alone, who asked for some calls only.
-    let tracer = task.kernel.tracer.read().clone().filter(|t| t.only.is_none());
-    if let Some(tracer) = tracer {
-        (tracer.output)(task.local_tid().unsigned_abs(), line);
-    }
-}
-
-fn signal_name(signo: i32) -> String {
-    stockade_abi::signal::name(signo).map_or_else(|| signo.to_string(), |name| name.to_string())
-}
-
-fn failure(e: Errno) -> String {
-    if e.is_restart() { format!("? {e:?} ({e})") } else { format!("-1 {e:?} ({e})") }
 }

@@ -200,7 +200,11 @@ pub(super) fn show(
             let one = |i| mm.copy_in::<Iovec>(element(i, size_of::<Iovec>())?).ok();
             array(count, one, |v| {
                 let mut text = String::from("{iov_base=");
-                let _ = buffer(&mut text, mm, v.base, v.len);
+                let start = text.len();
+                buffer(&mut text, mm, v.base, v.len);
+                if text.len() == start {
+                    let _ = write!(text, "{:#x}", v.base);
+                }
                 let _ = write!(text, ", iov_len={}}}", v.len);
                 text
             })?

@@ -42,7 +42,6 @@ mod user;
 mod xattr;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_platform::GuestThread;
@@ -151,7 +150,7 @@ impl Ctx {
 /// Carries a call out.
 pub fn dispatch(ctx: &mut Ctx, number: u64, args: &Args) -> SysResult {
     let entry = usize::try_from(number).ok().and_then(|n| table::BY_NUMBER.get(n)).copied().flatten();
-    if ctx.task.kernel.is_tracing.load(Ordering::Relaxed) {
+    if ctx.task.kernel.tracing.is_on() {
         return crate::strace::traced(ctx, number, args, entry);
     }
     carry_out(ctx, number, args, entry)

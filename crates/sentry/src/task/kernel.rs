@@ -1,9 +1,9 @@
 //! The kernel of a sandbox.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
 use stockade_abi::signal::SigSet;
 use stockade_platform::Platform;
@@ -22,7 +22,7 @@ use crate::futex::FutexTable;
 use crate::loader::vdso::Vdso;
 use crate::net::unix::UnixSpace;
 use crate::signal::Actions;
-use crate::strace::Tracer;
+use crate::strace::Tracing;
 use crate::time::{Clock, TimerQueue};
 use crate::tty::{Tty, Ttys};
 use crate::vfs::lock::LockWaits;
@@ -90,9 +90,7 @@ pub struct Kernel {
     /// How much of inotify(7) each user has.
     pub inotify_users: Arc<inotify::Users>,
     /// Who is told of system calls.
-    pub tracer: RwLock<Option<Arc<Tracer>>>,
-    /// Whether there is a tracer.
-    pub is_tracing: AtomicBool,
+    pub tracing: Tracing,
     /// The threads that serve guest threads.
     pub(super) workers: Arc<Workers>,
     init: AtomicI32,
@@ -171,8 +169,7 @@ impl Kernel {
             ttys: Arc::default(),
             unix: Arc::default(),
             inotify_users: Arc::default(),
-            tracer: RwLock::new(None),
-            is_tracing: AtomicBool::new(false),
+            tracing: Tracing::default(),
             workers: Arc::default(),
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
@@ -187,13 +184,6 @@ impl Kernel {
     #[must_use]
     pub fn init_tgid(&self) -> i32 {
         self.init.load(Ordering::Relaxed)
-    }
-
-    /// Has calls told to a tracer from now on, or no more.
-    pub fn set_tracer(&self, tracer: Option<Arc<Tracer>>) {
-        let on = tracer.is_some();
-        *self.tracer.write() = tracer;
-        self.is_tracing.store(on, Ordering::Release);
     }
 
     /// Counts a new task.

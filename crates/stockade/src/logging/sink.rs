@@ -1,5 +1,7 @@
-//! Where lines go: a file or standard error, each line in one write(2), and no more of them than a bound.
+//! Where lines go: a file or standard error, and the sandbox's own log; each line in one write(2), and no more of them than a
+//! bound.
 
+use super::journal::Journal;
 use crate::config::{LogConfig, LogFormat};
 use crate::failure::{Failure, reason};
 use std::fs::{File, OpenOptions};
@@ -8,6 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stockade_sentry::strace::Topic;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes that one sandbox may write to its log file: a guest under strace must not fill the host's disk.
@@ -19,6 +22,9 @@ pub struct Sink {
     file: Option<File>,
     format: LogFormat,
     left: AtomicU64,
+    journal: Option<Journal>,
+    /// Whether standard error is told of calls where there is no file.
+    strace_to_stderr: bool,
 }
 
 impl Sink {
@@ -33,13 +39,27 @@ impl Sink {
             Failure::new(format!("--log {path}: {}", reason(&e)), "give a file that you may write to")
         })?;
         let left = if file.is_some() { LIMIT } else { u64::MAX };
-        Ok(Self { file, format: config.format, left: left.into() })
+        let format = config.format;
+        Ok(Self { file, format, left: left.into(), journal: None, strace_to_stderr: false })
     }
 
-    /// The descriptor that has to stay open in the sentry.
+    /// All lines go to the sandbox's own log, too.
     #[must_use]
-    pub fn keep(&self) -> Option<RawFd> {
-        self.file.as_ref().map(AsRawFd::as_raw_fd)
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
+    /// Without a file, lines about calls go to standard error only if its owner asked for them at the start.
+    #[must_use]
+    pub fn with_strace_to_stderr(self, wanted: bool) -> Self {
+        Self { strace_to_stderr: wanted, ..self }
+    }
+
+    /// The descriptors that have to stay open in the sentry.
+    #[must_use]
+    pub fn keep(&self) -> Vec<RawFd> {
+        let own = self.journal.iter().flat_map(Journal::keep);
+        self.file.iter().map(AsRawFd::as_raw_fd).chain(own).collect()
     }
 
     /// How lines look.
@@ -52,20 +72,33 @@ impl Sink {
         self.file.is_some()
     }
 
-    /// A line of strace, of the task with this id in the sandbox's own PID namespace; `call` is without a line end.
+    /// A line about the task with this id in the sandbox's own PID namespace; `text` is without a line end.
     /// What cannot be written is lost: tracing must not change what is traced.
-    pub fn strace_line(&self, task: u32, call: &str) {
+    pub fn task_line(&self, topic: Topic, task: u32, text: &str) {
+        let (target, key) = match topic {
+            Topic::Strace => ("strace", "call"),
+            Topic::Packets => ("packets", "packet"),
+        };
         let line = match self.format {
-            LogFormat::Text => format!("[pid {task:5}] {call}\n"),
+            LogFormat::Text => format!("[pid {task:5}] {text}\n"),
             LogFormat::Json => {
                 let timestamp = jiff::Timestamp::now().to_string();
                 let object = serde_json::json!({
-                    "timestamp": timestamp, "target": "strace", "pid": task, "call": call,
+                    "timestamp": timestamp, "target": target, "pid": task, key: text,
                 });
                 format!("{object}\n")
             }
         };
-        drop(self.put(line.as_bytes()));
+        if self.is_file() || (topic == Topic::Strace && self.strace_to_stderr) {
+            drop(self.put(line.as_bytes()));
+        }
+        self.put_own(line.as_bytes());
+    }
+
+    fn put_own(&self, line: &[u8]) {
+        if let Some(journal) = &self.journal {
+            drop(journal.put(line));
+        }
     }
 
     fn put(&self, line: &[u8]) -> io::Result<()> {
@@ -92,18 +125,30 @@ impl Sink {
 
     #[cfg(test)]
     pub(super) fn bounded(file: File, format: LogFormat, limit: u64) -> Self {
-        Self { file: Some(file), format, left: limit.into() }
+        Self { file: Some(file), format, left: limit.into(), journal: None, strace_to_stderr: false }
     }
+}
+
+/// Which of a sink's places.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// The file or standard error.
+    Callers,
+    /// The sandbox's own log.
+    Own,
 }
 
 /// A line on its way; tracing hands each over as a whole.
 #[derive(Debug)]
-pub(super) struct Line<'a>(&'a Sink);
+pub(super) struct Line<'a>(&'a Sink, Place);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // A log that cannot be written must not disturb the sandbox.
-        drop(self.0.put(line));
+        match self.1 {
+            Place::Callers => drop(self.0.put(line)),
+            Place::Own => self.0.put_own(line),
+        }
         Ok(line.len())
     }
 
@@ -114,12 +159,12 @@ impl Write for Line<'_> {
 
 /// A sink as tracing takes it.
 #[derive(Debug)]
-pub(super) struct Lines(pub(super) Arc<Sink>);
+pub(super) struct Lines(pub(super) Arc<Sink>, pub(super) Place);
 
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+        Line(&self.0, self.1)
     }
 }

@@ -1,6 +1,7 @@
 //! The calls that `--strace=` names.
 
 use stockade_abi::nr;
+use stockade_sentry::strace::near;
 
 /// System call names, separated by commas.
 ///
@@ -19,28 +20,10 @@ fn call(name: &str) -> Result<String, String> {
     if nr::number(name).is_some() {
         return Ok(name.to_owned());
     }
-    let near = nr::ALL.iter().map(|&(_, known)| (distance(name, known), known)).min();
-    match near {
-        Some((d, known)) if d <= 2 && d < name.len() => {
-            Err(format!("'{name}' is no system call of x86-64; did you mean {known}?"))
-        }
-        _ => Err(format!("'{name}' is no system call of x86-64; `stockade syscalls` lists them")),
+    match near(name).first() {
+        Some(known) => Err(format!("'{name}' is no system call of x86-64; did you mean {known}?")),
+        None => Err(format!("'{name}' is no system call of x86-64; `stockade syscalls` lists them")),
     }
-}
-
-/// Edit distance (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let change = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -54,12 +37,5 @@ mod tests {
         assert!(strace_calls("teleport").unwrap_err().contains("stockade syscalls"));
         assert!(strace_calls("read,").unwrap_err().contains("missing"));
         assert!(strace_calls("").is_err());
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("read", "read"), 0);
     }
 }
