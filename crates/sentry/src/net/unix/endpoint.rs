@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
@@ -69,6 +69,8 @@ pub struct Endpoint {
     pub(super) options: Options,
     /// Made by connect(2) and not yet accepted.
     pub(super) embryo: AtomicBool,
+    /// The inode number of its open file, as `socket:[N]` shows it; 0 before it has one.
+    pub(super) number: AtomicU64,
 }
 
 impl Endpoint {
@@ -88,6 +90,7 @@ impl Endpoint {
             error: AtomicI32::new(0),
             options: Options::default(),
             embryo: AtomicBool::new(false),
+            number: AtomicU64::new(0),
         })
     }
 

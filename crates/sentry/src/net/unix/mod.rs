@@ -5,9 +5,11 @@ mod connect;
 pub mod endpoint;
 pub mod in_flight;
 mod inbox;
+mod record;
 mod transfer;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stockade_abi::Errno;
@@ -73,6 +75,8 @@ pub fn socket_type(socket_type: u32, protocol: u32) -> Result<u32, Errno> {
 fn file(task: &Task, endpoint: Arc<Endpoint>, flags: u32) -> Arc<File> {
     let creds = task.creds();
     let path = anon::path("socket:[{}]", c::S_IFSOCK | 0o777, creds.fsuid.0, creds.fsgid.0);
+    let number = path.dentry.inode.attrs().map_or(0, |attrs| attrs.ino);
+    endpoint.number.store(number, Ordering::Relaxed);
     File::new(path, Arc::new(UnixSocket(endpoint)), c::O_RDWR | flags)
 }
 
@@ -140,11 +144,11 @@ impl Socket for UnixSocket {
     }
 
     fn send(&self, task: &Task, message: &mut Outgoing<'_>) -> Result<usize, Errno> {
-        self.0.send(task, message)
+        self.0.send_recorded(task, message)
     }
 
     fn receive(&self, dst: &mut dyn Sink, flags: u32) -> Result<Received, Errno> {
-        self.0.receive(dst, flags)
+        self.0.receive_recorded(dst, flags)
     }
 
     fn is_stream(&self) -> bool {
@@ -174,13 +178,13 @@ impl Socket for UnixSocket {
 
 impl FileOps for UnixSocket {
     fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
-        Ok(self.0.receive(dst, 0)?.len)
+        Ok(self.0.receive_recorded(dst, 0)?.len)
     }
 
     fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
         let task = current().ok_or(Errno::ESRCH)?;
         let mut message = Outgoing { src, to: None, rights: None, creds: None, flags: 0, blocked_on: None };
-        self.0.send(&task, &mut message)
+        self.0.send_recorded(&task, &mut message)
     }
 
     fn poll(&self) -> Readiness {
