@@ -11,8 +11,18 @@ static long cpu_ms(clockid_t clock)
 static void burn(long ms)
 {
     for (long end = cpu_ms(CLOCK_THREAD_CPUTIME_ID) + ms; cpu_ms(CLOCK_THREAD_CPUTIME_ID) < end;)
-        for (volatile int i = 0; i < 10000; i++)
+        for (volatile int i = 0; i < 100000; i++)
             ;
+}
+
+/* Has the kernel do some work. */
+static void have_zeroed(size_t megabytes)
+{
+    static char buf[4 << 20];
+    int fd = open("/dev/zero", O_RDONLY);
+    for (size_t i = 0; i < megabytes; i += sizeof buf >> 20)
+        NEED(read(fd, buf, sizeof buf) == sizeof buf);
+    close(fd);
 }
 
 static long usage_ms(int who)
@@ -137,6 +147,47 @@ CASE(user_and_system)
     getrusage(RUSAGE_SELF, &ru);
     SHOW(ru.ru_utime.tv_usec >= 40000);
     SHOW(ru.ru_utime.tv_usec >= 0 && ru.ru_utime.tv_usec < 1000000 && ru.ru_stime.tv_usec >= 0);
+}
+
+static void *work_of_a_thread(void *arg)
+{
+    have_zeroed(2048);
+    return arg;
+}
+
+CASE(work_of_the_kernel_counts)
+{
+    pid_t pid;
+    struct rusage ru;
+    struct tms t;
+    long before = cpu_ms(CLOCK_PROCESS_CPUTIME_ID);
+    have_zeroed(2048);
+    long process = cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - before;
+    SHOW(process >= 10);
+    getrusage(RUSAGE_SELF, &ru);
+    long system = ru.ru_stime.tv_sec * 1000 + ru.ru_stime.tv_usec / 1000;
+    SHOW(system >= process / 2);
+    SHOW(cpu_ms(CLOCK_THREAD_CPUTIME_ID) >= process);
+    CHILD(pid) have_zeroed(2048);
+    reap(pid);
+    times(&t);
+    SHOW(t.tms_stime >= process / 20 && t.tms_cstime >= process / 20);
+    pthread_t other = thread(work_of_a_thread, NULL);
+    pthread_join(other, NULL);
+    SHOW(cpu_ms(CLOCK_PROCESS_CPUTIME_ID) >= 2 * process * 2 / 3);
+    SHOW(usage_ms(RUSAGE_THREAD) < usage_ms(RUSAGE_SELF));
+}
+
+CASE(work_of_the_kernel_is_limited)
+{
+    pid_t pid;
+    CHILD(pid)
+    {
+        setrlimit(RLIMIT_CPU, &(struct rlimit){1, 5});
+        have_zeroed(1 << 20);
+    }
+    tell_wait("child", pid);
+    tell_took("its time", usage_ms(RUSAGE_CHILDREN), 900, 2000);
 }
 
 CASE(cpu_clocks_cannot_be_set)

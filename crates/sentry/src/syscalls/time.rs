@@ -9,7 +9,7 @@ use stockade_abi::time::{NSEC_PER_SEC, Rusage, Timespec, Timeval, Tms, USER_HZ};
 use super::clock_id::{self, Purpose};
 use super::{Args, Ctx, SysResult};
 use crate::mm::UserMemory;
-use crate::task::group::Usage;
+use crate::task::Usage;
 
 /// What the whole process has used, its dead threads included.
 fn process_usage(ctx: &Ctx) -> Usage {

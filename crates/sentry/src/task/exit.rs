@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use stockade_abi::signal::*;
 use stockade_abi::time::USER_HZ;
 
-use super::group::{StopState, Usage};
+use super::group::StopState;
 use super::thread::{Task, work};
 use super::tree::{Group, Tree, Zombie};
+use super::usage::Usage;
 use crate::mm::{MemoryManager, UserMemory};
 use crate::signal::Disposition;
 use crate::wait::Readiness;
@@ -81,6 +82,7 @@ impl Task {
         }
         let mut tree = self.kernel.tree.lock();
         // Both at once for whoever adds up the times of the process.
+        self.account.end_service();
         self.tg.past.lock().threads += self.usage();
         let last = tree.remove_task(self);
         if last {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
 use super::kernel::Kernel;
 use super::limits::Limits;
 use super::pidns::PidNamespace;
+use super::usage::Usage;
 use crate::signal::{Actions, PendingQueue};
 use crate::time::{CpuLimit, CpuWatch, ProcessTimers};
 use crate::wait::WaitQueue;
@@ -43,31 +43,6 @@ pub struct GroupSignals {
     pub group_exit: Option<i32>,
     /// Whether the group had several threads then.
     pub exit_together: bool,
-}
-
-/// What a thread, or several, have used (getrusage(2)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time in guest code.
-    pub user: Duration,
-    /// CPU time on its behalf in kernels.
-    pub system: Duration,
-    /// Page faults that needed no I/O.
-    pub minor_faults: u64,
-    /// Page faults that did.
-    pub major_faults: u64,
-    /// How often it waited in a call.
-    pub waits: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.user += other.user;
-        self.system += other.system;
-        self.minor_faults += other.minor_faults;
-        self.major_faults += other.major_faults;
-        self.waits += other.waits;
-    }
 }
 
 /// What those that are gone have used.

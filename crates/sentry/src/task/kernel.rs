@@ -8,12 +8,13 @@ use stockade_abi::Errno;
 use stockade_abi::signal::SigSet;
 use stockade_platform::Platform;
 
-use super::group::{ThreadGroup, Usage};
+use super::group::ThreadGroup;
 use super::limits::Limits;
 use super::pidns::PidNamespace;
 use super::run;
 use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
 use super::tree::{Group, Tree};
+use super::usage::Usage;
 use super::workers::Workers;
 use crate::creds::Credentials;
 use crate::fs::inotify;

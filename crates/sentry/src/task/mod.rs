@@ -22,14 +22,16 @@ pub mod sigio;
 pub mod stop;
 mod thread;
 pub mod tree;
+mod usage;
 pub mod wait;
 mod workers;
 
 pub use current::current;
 pub use deliver::Action;
-pub use group::{StopState, ThreadGroup, Usage};
+pub use group::{StopState, ThreadGroup};
 pub use kernel::{Kernel, KernelConfig};
 pub use limits::Limits;
 pub use pidns::{PID_MAX, PidNamespace};
 pub use thread::{NsProxy, SCHED_RESET_ON_FORK, Task, TaskSignals, UtsNamespace, work};
 pub use tree::{Group, Tree, Zombie};
+pub use usage::Usage;

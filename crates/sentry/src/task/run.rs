@@ -26,6 +26,7 @@ pub(super) fn spawn(task: &Arc<Task>, start: Context) -> Result<(), Errno> {
 }
 
 fn serve(task: &Arc<Task>, start: Context) {
+    task.account.begin_service();
     task.waiter.bind_current();
     super::current::set_current(Some(Arc::clone(task)));
     let status = match begin(task, start) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
@@ -10,9 +10,10 @@ use stockade_abi::general as c;
 use stockade_abi::signal::{SigSet, StackT};
 use stockade_platform::{CpuSet, Kicker};
 
-use super::group::{ThreadGroup, Usage};
+use super::group::ThreadGroup;
 use super::kernel::Kernel;
 use super::pidns::PidNamespace;
+use super::usage::Account;
 use crate::creds::Credentials;
 use crate::mm::{MemoryLimits, MemoryManager};
 use crate::signal::PendingQueue;
@@ -118,7 +119,7 @@ pub struct Task {
     /// Bits of [`work`].
     work: AtomicU32,
     mode: AtomicU32,
-    kicker: RwLock<Option<Arc<dyn Kicker>>>,
+    pub(super) kicker: RwLock<Option<Arc<dyn Kicker>>>,
     /// Cleared and woken at the end (set_tid_address(2)).
     pub clear_child_tid: AtomicU64,
     /// set_robust_list(2)
@@ -137,10 +138,8 @@ pub struct Task {
     pub last_fault: Mutex<LastFault>,
     /// Told when its program or its life ends (vfork(2)).
     pub vfork_done: Mutex<Option<Arc<VforkDone>>>,
-    /// What it has used, as last seen.
-    used: Mutex<Usage>,
-    /// The part of guest threads it had before execve(2).
-    used_before: Mutex<Usage>,
+    /// What it has used.
+    pub(super) account: Account,
     /// Nice value.
     pub nice: AtomicI32,
     /// Policy and priority (sched_setscheduler(2)).
@@ -245,8 +244,7 @@ impl Task {
             restart: Mutex::new(None),
             last_fault: Mutex::default(),
             vfork_done: Mutex::new(None),
-            used: Mutex::default(),
-            used_before: Mutex::default(),
+            account: Account::default(),
             nice: AtomicI32::new(0),
             sched: Mutex::new((0, 0)),
             ioprio: AtomicU32::new(0),
@@ -385,46 +383,6 @@ impl Task {
         {
             kicker.kick();
         }
-    }
-
-    /// What it has used until now.
-    #[must_use]
-    pub fn usage(&self) -> Usage {
-        match self.kicker.read().as_ref().and_then(|kicker| kicker.usage()) {
-            Some(now) => self.note_usage(&now),
-            None => *self.used.lock(),
-        }
-    }
-
-    /// CPU time that it has used until now, in nothing but sum: quicker than all of [`usage`](Self::usage).
-    #[must_use]
-    pub fn cpu_time(&self) -> Duration {
-        match self.kicker.read().as_ref().and_then(|kicker| kicker.cpu_time()) {
-            Some(now) => {
-                let before = *self.used_before.lock();
-                before.user + before.system + now
-            }
-            None => {
-                let used = *self.used.lock();
-                used.user + used.system
-            }
-        }
-    }
-
-    /// Its guest thread has used this much; returns what it has used in all.
-    pub(super) fn note_usage(&self, now: &stockade_platform::Usage) -> Usage {
-        let mut sum = *self.used_before.lock();
-        let stockade_platform::Usage { user, system, minor_faults, major_faults, resident } = *now;
-        self.tg.note_rss(resident);
-        sum += Usage { user, system, minor_faults, major_faults, waits: 0 };
-        sum.waits = self.waiter.waits();
-        *self.used.lock() = sum;
-        sum
-    }
-
-    /// Another guest thread takes over: what this one has used is history.
-    pub(super) fn retire_usage(&self) {
-        *self.used_before.lock() = *self.used.lock();
     }
 
     /// Whether guest code runs, or could.

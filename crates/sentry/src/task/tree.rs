@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::group::{ThreadGroup, Usage};
+use super::group::ThreadGroup;
 use super::thread::Task;
+use super::usage::Usage;
 use crate::creds::Kuid;
 use crate::tty::Tty;
 

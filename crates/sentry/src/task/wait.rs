@@ -6,9 +6,9 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGCHLD, SIGCONT, si};
 
-use super::group::Usage;
 use super::thread::Task;
 use super::tree::{Group, Tree};
+use super::usage::Usage;
 use crate::wait::Readiness;
 
 /// Which children.

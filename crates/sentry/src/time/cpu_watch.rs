@@ -1,8 +1,8 @@
 //! Who has to be told when a process or one of its threads has used so much CPU time.
 //!
-//! CPU time goes on only while guest code runs, and never faster than all threads together. So the watch looks again at the
-//! earliest time that a limit could be reached, and not at all while nobody runs who matters: those are marked, and the
-//! first who returns to guest code has the watch plan anew ([`work::CPU_WATCH`]).
+//! CPU time never goes on faster than all threads together. So the watch looks again at the earliest time that a limit could
+//! be reached, and not at all while nobody who matters runs guest code: those are marked, and the first who returns to guest
+//! code, with what the sentry used for its call, has the watch plan anew ([`work::CPU_WATCH`]).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
