@@ -5,6 +5,7 @@
 //! [`server`] is the sentry's side, a table of methods over the kernel.
 
 pub mod client;
+pub mod ps;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod types;

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use stockade_confine::{Access, Cgroup, Error, Events, Limit, Options, SentryHost, Tree, launch};
+use stockade_control::server::Zone;
 
 /// What a sentry starts with.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Boot<'a> {
     pub log: Arc<Sink>,
     /// The control socket, which listens.
     pub control: &'a OwnedFd,
+    /// Where the host is: what the sentry tells of times is told so.
+    pub zone: Zone,
 }
 
 /// Runs a sandbox whose sentry is `sentry`, and waits for its end: the exit status of the command. The sentry talks to the
@@ -95,12 +98,13 @@ impl Place<'_> {
         let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
         // A host without it has guests without it.
         let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let zone = Zone::of_host();
         let keep = log.keep().into_iter().chain([control.as_raw_fd()]).collect();
         let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
         let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
         let boot = |host| {
-            let log = Arc::clone(&log);
-            Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control }
+            let (log, zone) = (Arc::clone(&log), zone.clone());
+            Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control, zone }
         };
         let mut handle =
             launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;

@@ -42,7 +42,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// how the program ended.
 #[must_use]
 pub fn boot(boot: Boot<'_>) -> u8 {
-    let Boot { config, mut host, cpu, memory_is_bounded, log, control } = boot;
+    let Boot { config, mut host, cpu, memory_is_bounded, log, control, zone } = boot;
     let platform = match start_platform(&host) {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
@@ -74,7 +74,8 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(mounts) => mounts,
         Err(text) => return give_up(&link, &text),
     };
-    let sandbox = Sandbox { id: config.id.clone(), kernel: Arc::clone(&kernel), owner: host.caller.uid };
+    let sandbox =
+        Sandbox { id: config.id.clone(), kernel: Arc::clone(&kernel), owner: host.caller.uid, zone };
     let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::new(sandbox))) {
         Ok(server) => server,
         Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),

@@ -1,5 +1,7 @@
 //! The client's side: for the commands, and for programs that embed Stockade.
 
+mod container;
+
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Error, Files, Sandbox, container};
+use super::{Error, Files, Sandbox, container, processes, signals};
 use crate::wire::{Answer, Call, Message, zero};
 
 type Handler = fn(&Arc<Sandbox>, &str, Files) -> Result<Box<RawValue>, Error>;
@@ -19,7 +19,11 @@ macro_rules! methods {
 }
 
 const METHODS: &[(&str, Handler)] = methods! {
-    "containerManager.Signal" => container::signal;
+    "Proc.Ps" => processes::ps;
+    "containerManager.Pause" => container::pause;
+    "containerManager.Processes" => processes::list;
+    "containerManager.Resume" => container::resume;
+    "containerManager.Signal" => signals::signal;
 };
 
 /// A result of methods that give none.

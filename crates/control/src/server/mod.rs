@@ -9,10 +9,15 @@ mod error;
 mod files;
 mod methods;
 mod peer;
+mod processes;
+mod signals;
+mod zone;
 
 pub use connections::Server;
 pub use error::Error;
 pub use files::Files;
+pub use processes::processes;
+pub use zone::Zone;
 
 use std::sync::Arc;
 
@@ -26,4 +31,17 @@ pub struct Sandbox {
     pub kernel: Arc<Kernel>,
     /// Who may connect beside root: a uid, as the sentry sees it.
     pub owner: u32,
+    /// Where it is: times are told so.
+    pub zone: Zone,
+}
+
+impl Sandbox {
+    /// Whether it is the one container of the sandbox that is meant: by its name, or by none.
+    pub(crate) fn container(&self, id: &str) -> Result<(), Error> {
+        if id.is_empty() || id == self.id {
+            Ok(())
+        } else {
+            Err(Error::new(format!("no container {id:?} in sandbox {:?}", self.id)))
+        }
+    }
 }

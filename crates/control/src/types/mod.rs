@@ -1,3 +1,4 @@
 //! Arguments and results of the methods, spelled as gVisor's clients spell them. What is absent is the zero value.
 
 pub mod container;
+pub mod process;

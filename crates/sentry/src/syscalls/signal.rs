@@ -339,7 +339,7 @@ impl Task {
     /// Whether there is something to do beside the signals of a set that a call takes itself.
     fn has_other_work(&self, taken: SigSet) -> bool {
         use crate::task::work;
-        if self.work() & (work::EXIT | work::STOP | work::PAUSE) != 0 {
+        if self.work() & (work::EXIT | work::STOP) != 0 {
             return true;
         }
         let pending = self.pending_signals();

@@ -238,6 +238,7 @@ fn publish(
             }
         }
         tree.tasks.insert(tid, Arc::clone(child));
+        task.kernel.hold_if_paused(child);
     }
     if !args.has(c::CLONE_THREAD) {
         child.tg.cpu_limit.update();

@@ -94,6 +94,7 @@ pub struct Kernel {
     pub tracing: Tracing,
     /// The threads that serve guest threads.
     pub(super) workers: Arc<Workers>,
+    pub(super) paused: AtomicBool,
     init: AtomicI32,
     tasks: AtomicUsize,
     tasks_refused: AtomicUsize,
@@ -172,6 +173,7 @@ impl Kernel {
             inotify_users: Arc::default(),
             tracing: Tracing::default(),
             workers: Arc::default(),
+            paused: AtomicBool::new(false),
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),
@@ -285,7 +287,11 @@ impl Kernel {
                 auto_reap: true,
             },
         );
-        self.tree.lock().tasks.insert(tid, Arc::clone(&task));
+        {
+            let mut tree = self.tree.lock();
+            tree.tasks.insert(tid, Arc::clone(&task));
+            self.hold_if_paused(&task);
+        }
         task.tg.cpu_limit.update();
         if let Some(tty) = init.tty {
             tty.opened_by(&task, stockade_abi::general::O_RDWR);

@@ -245,6 +245,10 @@ impl Ctx {
             if pending & work::EXIT != 0 {
                 return self.ending();
             }
+            if pending & work::PAUSE != 0 {
+                self.task.take_part_in_pause();
+                continue;
+            }
             if pending & work::STOP != 0 {
                 self.task.take_part_in_stop();
                 continue;

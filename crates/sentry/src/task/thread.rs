@@ -378,6 +378,11 @@ impl Task {
     /// Wakes its sentry thread, or stops its guest thread.
     pub fn attract(&self) {
         self.waiter.wake();
+        self.kick();
+    }
+
+    /// Stops its guest thread if that runs.
+    pub(super) fn kick(&self) {
         if self.mode.load(Ordering::SeqCst) == MODE_GUEST
             && let Some(kicker) = &*self.kicker.read()
         {
@@ -432,10 +437,10 @@ impl Task {
         self.mode.store(MODE_SENTRY, Ordering::SeqCst);
     }
 
-    /// Whether a blocking call has to end: a signal to deliver, a stop, the end.
+    /// Whether a blocking call has to end: a signal to deliver, a stop, the end. A pause ends none: who waits stands.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.work() & !(work::RESTORE_MASK | work::CPU_WATCH) != 0
+        self.work() & !(work::RESTORE_MASK | work::CPU_WATCH | work::PAUSE) != 0
     }
 
     /// Parks until `attempt` gives something other than EAGAIN. The caller has registered [`Self::waiter`] where needed.
