@@ -4,7 +4,7 @@ mod mounts;
 
 use std::any::Any;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,18 +16,16 @@ use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost, crash};
-use stockade_control::server::{Sandbox, Server};
+use stockade_control::server::{Sandbox, SandboxParts, Server};
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::diagnosis;
-use stockade_sentry::fs::stdio::{self, HostTerminal};
+use stockade_sentry::fs::stdio;
 use stockade_sentry::strace::{Filter, UnknownCall};
-use stockade_sentry::task::kernel::InitProcess;
-use stockade_sentry::task::{Kernel, KernelConfig, Limits, memory_watch};
-use stockade_sentry::tty::Tty;
-use stockade_sentry::vfs::{
-    FdTable, File, FsContext, HOST_FDS, LookupFlags, MountNamespace, OPEN_FILES, Path, ops,
-};
+use stockade_sentry::task::search::{Relative, find_program};
+use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess, memory_watch};
+use stockade_sentry::tty::{Terminal, Tty};
+use stockade_sentry::vfs::{FsContext, HOST_FDS, LookupFlags, MountNamespace, OPEN_FILES, ops};
 
 use crate::config::{ProcessConfig, SandboxConfig, StraceConfig};
 use crate::front::{Event, FrontLine, Outcome, Request};
@@ -74,9 +72,15 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(mounts) => mounts,
         Err(text) => return give_up(&link, &text),
     };
-    let sandbox =
-        Sandbox { id: config.id.clone(), kernel: Arc::clone(&kernel), owner: host.caller.uid, zone };
-    let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::new(sandbox))) {
+    let sandbox = Sandbox::new(SandboxParts {
+        id: config.id.clone(),
+        kernel: Arc::clone(&kernel),
+        mounts: Arc::clone(&mounts),
+        owner: host.caller.uid,
+        zone,
+        proc: host.proc,
+    });
+    let server = match control.try_clone().and_then(|socket| Server::start(socket, sandbox)) {
         Ok(server) => server,
         Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),
     };
@@ -206,16 +210,21 @@ fn start(
     let fs = FsContext::new(root.clone(), cwd.clone(), process.umask);
     let argv: Vec<Vec<u8>> = process.argv.iter().map(|a| a.as_bytes().to_vec()).collect();
     let name = argv.first().ok_or(Errno::EINVAL)?;
-    let path = find_program(name, process, &request, &cwd)?;
-    let (files, tty) = standard_streams(kernel, &request)?;
-    kernel.start(InitProcess {
+    let path = process.env.iter().find_map(|v| v.as_bytes().strip_prefix(b"PATH="));
+    let path = path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+    let path = find_program(&creds, &fs, name, path, Relative::ToCwd)?;
+    let (files, terminal) = stdio::import(kernel, &request, standard_streams())?;
+    let tty = terminal.as_ref().map(|terminal| Arc::clone(terminal.tty()));
+    kernel.start(NewProcess {
         creds: creds.clone(),
         mounts,
+        pidns: Arc::clone(&kernel.root_pidns),
         fs,
         files,
-        tty: tty.clone(),
+        terminal: terminal.map(|terminal| terminal as Arc<dyn Terminal>),
         limits: limits(process),
         path,
+        file: None,
         argv,
         envp: process.env.iter().map(|v| v.as_bytes().to_vec()).collect(),
         nice: process.nice,
@@ -225,42 +234,14 @@ fn start(
     Ok(tty)
 }
 
-/// Standard input, output and error as they were inherited, and the first terminal among them. One that is closed stays
-/// so.
-fn standard_streams(
-    kernel: &Kernel,
-    request: &ops::Request<'_>,
-) -> Result<(FdTable, Option<Arc<Tty>>), Errno> {
-    let table = FdTable::default();
-    let mut seen: Vec<((u64, u64), Arc<File>)> = Vec::new();
-    let mut terminal = None;
-    for number in 0..3 {
-        let stream = match number {
-            0 => io::stdin().as_fd().try_clone_to_owned(),
-            1 => io::stdout().as_fd().try_clone_to_owned(),
-            _ => io::stderr().as_fd().try_clone_to_owned(),
-        };
-        let Ok(fd) = stream else { continue };
-        let stat = rustix::fs::fstat(&fd).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
-        let access = stdio::access_mode(&fd);
-        // Streams of one pipe or terminal are one description, as a shell makes them.
-        let key = (stat.st_dev, stat.st_ino);
-        let shared = seen.iter().find(|(k, f)| *k == key && f.flags() == access);
-        let file = match shared {
-            Some((_, file)) => Arc::clone(file),
-            None if rustix::termios::isatty(&fd) => {
-                let host = HostTerminal::add(kernel, fd, access, request.creds.fsuid.0)?;
-                let mut walk = request.walk(LookupFlags::empty());
-                terminal.get_or_insert_with(|| Arc::clone(host.tty()));
-                // A root without a place for it has none.
-                host.stream(walk.resolve(host.tty().name().as_bytes()).ok())
-            }
-            None => stdio::open(fd, access)?,
-        };
-        seen.push((key, Arc::clone(&file)));
-        table.replace(number, file, false, 1024)?;
-    }
-    Ok((table, terminal))
+/// Standard input, output and error as they were inherited. One that is closed stays so.
+fn standard_streams() -> Vec<(i32, OwnedFd)> {
+    let streams = [
+        io::stdin().as_fd().try_clone_to_owned(),
+        io::stdout().as_fd().try_clone_to_owned(),
+        io::stderr().as_fd().try_clone_to_owned(),
+    ];
+    (0..).zip(streams).filter_map(|(number, stream)| Some((number, stream.ok()?))).collect()
 }
 
 fn limits(process: &ProcessConfig) -> Limits {
@@ -275,33 +256,6 @@ fn limits(process: &ProcessConfig) -> Limits {
         let _ = limits.set(limit.resource, new, true);
     }
     limits
-}
-
-/// A name without a slash is searched for along PATH, as execvp(3) does.
-fn find_program(
-    name: &[u8],
-    process: &ProcessConfig,
-    request: &ops::Request<'_>,
-    cwd: &Path,
-) -> Result<Vec<u8>, Errno> {
-    if name.contains(&b'/') {
-        return Ok(name.to_vec());
-    }
-    if name.is_empty() {
-        return Err(Errno::ENOENT);
-    }
-    let path = process.env.iter().find_map(|v| v.as_bytes().strip_prefix(b"PATH="));
-    let mut denied = false;
-    for dir in path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin").split(|&b| b == b':') {
-        let candidate = if dir.is_empty() { name.to_vec() } else { [dir, b"/", name].concat() };
-        let fs = FsContext::new(request.root.clone(), cwd.clone(), 0);
-        match stockade_sentry::task::exec::open_executable(request.creds, &fs, &candidate, false) {
-            Ok(_) => return Ok(candidate),
-            Err(Errno::EACCES) => denied = true,
-            Err(_) => {}
-        }
-    }
-    Err(if denied { Errno::EACCES } else { Errno::ENOENT })
 }
 
 /// Does what the front asks, on a thread of its own. When the front is gone the host ends the sentry.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Error, Files, Sandbox, container, processes, signals};
+use super::{Error, Files, Sandbox, container, executed, proc, processes, signals, usage};
 use crate::wire::{Answer, Call, Message, zero};
 
 type Handler = fn(&Arc<Sandbox>, &str, Files) -> Result<Box<RawValue>, Error>;
@@ -19,11 +19,16 @@ macro_rules! methods {
 }
 
 const METHODS: &[(&str, Handler)] = methods! {
+    "Proc.Exec" => proc::exec;
     "Proc.Ps" => processes::ps;
+    "containerManager.ExecuteAsync" => executed::execute_async;
     "containerManager.Pause" => container::pause;
     "containerManager.Processes" => processes::list;
     "containerManager.Resume" => container::resume;
     "containerManager.Signal" => signals::signal;
+    "containerManager.WaitPID" => executed::wait_pid;
+    "Metrics.Export" => usage::export;
+    "Usage.Collect" => usage::collect;
 };
 
 /// A result of methods that give none.

@@ -54,3 +54,15 @@ pub struct SignalArgs {
     #[serde(rename = "Mode")]
     pub mode: SignalDeliveryMode,
 }
+
+/// Arguments of `containerManager.WaitPID`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitPidArgs {
+    /// A PID of the root PID namespace.
+    #[serde(rename = "PID")]
+    pub pid: i32,
+    /// The container; the sandbox has one so far.
+    #[serde(rename = "CID")]
+    pub cid: String,
+}

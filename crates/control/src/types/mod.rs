@@ -1,4 +1,6 @@
 //! Arguments and results of the methods, spelled as gVisor's clients spell them. What is absent is the zero value.
 
 pub mod container;
+pub mod proc;
 pub mod process;
+pub mod usage;

@@ -4,6 +4,7 @@ mod adjtimex;
 mod clock_id;
 pub(crate) mod control;
 mod copy;
+pub mod counts;
 mod events;
 mod fd;
 mod futex;
@@ -149,6 +150,7 @@ impl Ctx {
 
 /// Carries a call out.
 pub fn dispatch(ctx: &mut Ctx, number: u64, args: &Args) -> SysResult {
+    counts::note(number);
     let entry = usize::try_from(number).ok().and_then(|n| table::BY_NUMBER.get(n)).copied().flatten();
     if ctx.task.kernel.tracing.is_on() {
         return crate::strace::traced(ctx, number, args, entry);

@@ -117,7 +117,7 @@ impl Task {
         if let Ok(group) = tree.group_mut(tgid) {
             group.zombie = Some(zombie);
         }
-        self.tg.exit_events.notify(Readiness::all());
+        self.tg.note_end(status);
         tree.reparent_children(self);
         tree.hang_up_orphans(tree.groups.get(&tgid).map_or(0, |g| g.parent), tgid, Some(tgid));
         tree.disassociate(tgid, true);
@@ -214,6 +214,7 @@ impl Tree {
                 parent.children.remove(&tgid);
             }
             group.tg.pidns.release(tgid);
+            self.reaped += group.tg.past.lock().threads;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Thread groups: what Linux calls a process.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -11,7 +11,8 @@ use super::pidns::PidNamespace;
 use super::usage::Usage;
 use crate::signal::{Actions, PendingQueue};
 use crate::time::{CpuLimit, CpuWatch, ProcessTimers};
-use crate::wait::WaitQueue;
+use crate::tty::Terminal;
+use crate::wait::{Readiness, WaitQueue, Waiter};
 
 /// Where a thread group is with stopping (signal(7), job control).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,10 @@ pub struct ThreadGroup {
     pub cpu_watch: Arc<CpuWatch>,
     /// RLIMIT_CPU
     pub cpu_limit: Arc<CpuLimit>,
+    /// The terminal that it was started on from outside, which lives as long.
+    pub terminal: OnceLock<Arc<dyn Terminal>>,
+    /// What it ended with (wait(2)'s encoding), whether or not anybody in the sandbox waits for it.
+    ended: OnceLock<i32>,
 }
 
 impl ThreadGroup {
@@ -134,7 +139,33 @@ impl ThreadGroup {
             timers: ProcessTimers::new(kernel, me, tgid),
             cpu_watch: CpuWatch::new(kernel, me.clone()),
             cpu_limit: CpuLimit::new(kernel, me),
+            terminal: OnceLock::new(),
+            ended: OnceLock::new(),
         })
+    }
+
+    /// It has ended: those who wait for it are told.
+    pub(super) fn note_end(&self, status: i32) {
+        let _ = self.ended.set(status);
+        self.exit_events.notify(Readiness::all());
+    }
+
+    /// What it ended with (wait(2)'s encoding), if it has.
+    #[must_use]
+    pub fn exit_status(&self) -> Option<i32> {
+        self.ended.get().copied()
+    }
+
+    /// Waits for its end, on a thread that serves no task; gives what it ended with (wait(2)'s encoding).
+    pub fn wait_exited(&self) -> i32 {
+        let waiter = Waiter::new();
+        let _registration = self.exit_events.register(Readiness::all(), waiter.clone());
+        loop {
+            if let Some(status) = self.exit_status() {
+                return status;
+            }
+            waiter.park(None);
+        }
     }
 
     /// What it does with signals.

@@ -1,34 +1,29 @@
 //! The kernel of a sandbox.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
-use stockade_abi::signal::SigSet;
 use stockade_platform::Platform;
 
 use super::group::ThreadGroup;
-use super::limits::Limits;
 use super::pidns::PidNamespace;
-use super::run;
-use super::thread::{NsProxy, Task, TaskParts, UtsNamespace};
-use super::tree::{Group, Tree};
+use super::thread::UtsNamespace;
+use super::tree::Tree;
 use super::usage::Usage;
 use super::workers::Workers;
-use crate::creds::Credentials;
 use crate::fs::inotify;
 use crate::fs::tmpfs::{Budget, TmpFs};
 use crate::futex::FutexTable;
 use crate::loader::vdso::Vdso;
 use crate::net::unix::UnixSpace;
-use crate::signal::Actions;
 use crate::strace::Tracing;
 use crate::time::{Clock, TimerQueue};
-use crate::tty::{Tty, Ttys};
+use crate::tty::Ttys;
 use crate::vfs::lock::LockWaits;
 use crate::vfs::quota::limit_kernel_memory;
-use crate::vfs::{FdTable, FsContext, HOST_FDS, MountNamespace, OPEN_FILES};
+use crate::vfs::{HOST_FDS, OPEN_FILES};
 use crate::wait::WaitQueue;
 
 /// What a kernel is made with.
@@ -95,41 +90,13 @@ pub struct Kernel {
     /// The threads that serve guest threads.
     pub(super) workers: Arc<Workers>,
     pub(super) paused: AtomicBool,
-    init: AtomicI32,
+    pub(super) init: AtomicI32,
     tasks: AtomicUsize,
     tasks_refused: AtomicUsize,
     /// Processes that were killed for want of memory.
     pub memory_kills: AtomicUsize,
     end: Mutex<Option<i32>>,
     ended: Condvar,
-}
-
-/// A program to start as the first process.
-pub struct InitProcess {
-    /// Who it is.
-    pub creds: Credentials,
-    /// Its mounts.
-    pub mounts: Arc<MountNamespace>,
-    /// Root, working directory, umask.
-    pub fs: Arc<FsContext>,
-    /// Descriptors.
-    pub files: FdTable,
-    /// Its controlling terminal.
-    pub tty: Option<Arc<Tty>>,
-    /// Limits.
-    pub limits: Limits,
-    /// Path of the program.
-    pub path: Vec<u8>,
-    /// Arguments.
-    pub argv: Vec<Vec<u8>>,
-    /// Environment.
-    pub envp: Vec<Vec<u8>>,
-    /// Nice value.
-    pub nice: i32,
-    /// Blocked signals: bit n-1 for signal n.
-    pub blocked: u64,
-    /// Ignored signals, as nohup(1) arranges.
-    pub ignored: u64,
 }
 
 /// Random bytes of the host.
@@ -220,86 +187,6 @@ impl Kernel {
         self.tasks.load(Ordering::Relaxed)
     }
 
-    /// Starts the first process.
-    ///
-    /// # Errors
-    /// Why the program cannot be executed.
-    pub fn start(self: &Arc<Self>, init: InitProcess) -> Result<Arc<Task>, Errno> {
-        let tid = self.root_pidns.allocate(&[])?;
-        let tg = ThreadGroup::new(
-            self,
-            tid,
-            Arc::clone(&self.root_pidns),
-            Arc::new(Actions::ignoring(SigSet(init.ignored))),
-            init.limits,
-        );
-        let creds = Arc::new(init.creds);
-        let image = super::exec::load(
-            self,
-            &super::exec::ExecRequest {
-                creds: &creds,
-                fs: &init.fs,
-                path: &init.path,
-                argv: init.argv,
-                envp: init.envp,
-                stack_limit: tg.limit(stockade_abi::general::RLIMIT_STACK),
-                file: None,
-                closes_file: false,
-                no_follow: false,
-                personality: 0,
-                shares_fs: false,
-            },
-        )?;
-        let parts = TaskParts {
-            tid,
-            tg: Arc::clone(&tg),
-            creds: Arc::clone(&image.creds),
-            mm: Arc::clone(&image.mm),
-            fs: init.fs,
-            files: Arc::new(init.files),
-            ns: NsProxy {
-                mount: init.mounts,
-                uts: Arc::clone(&self.root_uts),
-                pid_for_children: Arc::clone(&self.root_pidns),
-            },
-            name: image.name.clone(),
-            mask: SigSet(init.blocked).minus(SigSet::UNBLOCKABLE),
-        };
-        let task = Task::new(Arc::clone(self), parts);
-        task.nice.store(init.nice, Ordering::Relaxed);
-        self.init.store(tid, Ordering::Relaxed);
-        self.count_task()?;
-        self.tree.lock().groups.insert(
-            tid,
-            Group {
-                tg,
-                threads: vec![Arc::clone(&task)],
-                parent: 0,
-                parent_tid: 0,
-                children: Default::default(),
-                pgid: tid,
-                sid: tid,
-                tty: None,
-                exit_signal: 0,
-                zombie: None,
-                stop_report: None,
-                continue_report: false,
-                auto_reap: true,
-            },
-        );
-        {
-            let mut tree = self.tree.lock();
-            tree.tasks.insert(tid, Arc::clone(&task));
-            self.hold_if_paused(&task);
-        }
-        task.tg.cpu_limit.update();
-        if let Some(tty) = init.tty {
-            tty.opened_by(&task, stockade_abi::general::O_RDWR);
-        }
-        run::spawn(&task, image.start)?;
-        Ok(task)
-    }
-
     /// What a process has used, its ended threads included.
     #[must_use]
     pub fn usage_of(&self, tg: &ThreadGroup) -> Usage {
@@ -317,8 +204,13 @@ impl Kernel {
         for group in tree.groups.values().filter(|g| g.zombie.is_none()) {
             let _ = tree.send_group(group.tg.tgid, &kill);
         }
-        *self.end.lock() = Some(status);
+        self.end.lock().get_or_insert(status);
         self.ended.notify_all();
+    }
+
+    /// Ends everything, as if the first process had ended so; for a sandbox without one, too.
+    pub fn shut_down(&self, status: i32) {
+        self.init_ended(status, &self.tree.lock());
     }
 
     /// Waits for the end of the first process and returns its status (wait(2)'s encoding).

@@ -64,6 +64,14 @@ fn look(kernel: &Kernel, limit: u64) -> u64 {
     exact
 }
 
+impl Kernel {
+    /// Private memory of all guests, in bytes; what forks share is counted once for each.
+    #[must_use]
+    pub fn guest_memory(&self) -> u64 {
+        processes(self).iter().map(|(_, mm)| mm.space().private_size(false)).sum()
+    }
+}
+
 /// A process of each address space.
 fn processes(kernel: &Kernel) -> Vec<(i32, Arc<MemoryManager>)> {
     let tree = kernel.tree.lock();

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod clone;
+pub mod create;
 mod current;
 pub mod deliver;
 pub mod exec;
@@ -18,6 +19,7 @@ mod orphans;
 mod pause;
 pub mod pidns;
 pub mod run;
+pub mod search;
 pub mod send;
 pub mod sigio;
 mod snapshot;
@@ -28,6 +30,7 @@ mod usage;
 pub mod wait;
 mod workers;
 
+pub use create::NewProcess;
 pub use current::current;
 pub use deliver::Action;
 pub use group::{StopState, ThreadGroup};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::group::Usage;
 use super::kernel::Kernel;
 use super::tree::Group;
+use super::usage::Usage;
 
 /// A process at one moment. Numbers are those of the root PID namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,5 +73,21 @@ impl Kernel {
             process.cpu_time += threads.iter().map(|t| t.cpu_time()).sum::<Duration>();
         }
         all.into_iter().map(|(process, _)| process).collect()
+    }
+
+    /// What all processes have used since the sandbox began.
+    #[must_use]
+    pub fn total_usage(&self) -> Usage {
+        let tree = self.tree.lock();
+        let mut sum = tree.reaped;
+        for group in tree.groups.values() {
+            sum += group.tg.past.lock().threads;
+        }
+        let alive: Vec<_> = tree.tasks.values().cloned().collect();
+        drop(tree);
+        for task in alive {
+            sum += task.usage();
+        }
+        sum
     }
 }

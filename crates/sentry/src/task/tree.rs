@@ -63,6 +63,8 @@ pub struct Tree {
     pub groups: BTreeMap<i32, Group>,
     /// Threads that have not ended.
     pub tasks: BTreeMap<i32, Arc<Task>>,
+    /// What those have used that were waited for.
+    pub reaped: Usage,
 }
 
 impl Tree {

@@ -10,7 +10,7 @@ pub mod pty;
 pub mod termios;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -121,9 +121,9 @@ pub trait Terminal: Send + Sync {
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno>;
 }
 
-/// The terminals of a sandbox, by their numbers.
+/// The terminals of a sandbox, by their numbers. They live as long as somebody has them open, or was started on them.
 #[derive(Default)]
-pub struct Ttys(Mutex<BTreeMap<u32, Arc<dyn Terminal>>>);
+pub struct Ttys(Mutex<BTreeMap<u32, Weak<dyn Terminal>>>);
 
 impl Ttys {
     /// Adds the terminal that `make` makes of the lowest free number.
@@ -136,9 +136,11 @@ impl Ttys {
         make: impl FnOnce(Arc<Tty>) -> T,
     ) -> Result<Arc<T>, Errno> {
         let mut table = self.0.lock();
+        table.retain(|_, terminal| terminal.strong_count() > 0);
         let number = (0..MAX).find(|n| !table.contains_key(n)).ok_or(Errno::ENOSPC)?;
         let terminal = Arc::new(make(Tty::new(number, uid)));
-        table.insert(number, Arc::clone(&terminal) as Arc<dyn Terminal>);
+        let weak: Weak<dyn Terminal> = Arc::<T>::downgrade(&terminal);
+        table.insert(number, weak);
         Ok(terminal)
     }
 
@@ -150,12 +152,12 @@ impl Ttys {
     /// All of them, in order.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<dyn Terminal>> {
-        self.0.lock().values().cloned().collect()
+        self.0.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// The terminal with a number.
     #[must_use]
     pub fn get(&self, number: u32) -> Option<Arc<dyn Terminal>> {
-        self.0.lock().get(&number).cloned()
+        self.0.lock().get(&number).and_then(Weak::upgrade)
     }
 }

@@ -28,6 +28,9 @@ pub static SOCKET_BYTES: Quota = Quota::new();
 /// Files that instances of epoll(7) watch (`fs.epoll.max_user_watches`); here it binds all users together.
 pub static EPOLL_WATCHES: Quota = Quota::new();
 
+/// Sockets; open files bound them.
+pub static SOCKETS: Quota = Quota::new();
+
 /// Areas of all address spaces. Linux binds those of one alone (`vm.max_map_count`).
 pub static AREAS: Quota = Quota::new();
 

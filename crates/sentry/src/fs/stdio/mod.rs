@@ -3,21 +3,25 @@
 //! Their descriptions are shared with others on the host: offsets are theirs, and O_NONBLOCK is not set on them. What
 //! would block is asked for beforehand, and waited for by a thread of its own.
 
+mod import;
 mod reopened;
 mod stream;
 mod terminal;
+mod watch;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno as HostErrno;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
+pub use self::import::import;
 pub use self::terminal::HostTerminal;
 
 use self::reopened::Reopened;
 use self::stream::HostStream;
+use self::watch::Watched;
 use crate::time::clock::now;
 use crate::vfs::{Attrs, File, FileOps, FileType, anon};
 
@@ -25,7 +29,7 @@ fn host(e: HostErrno) -> Errno {
     Errno::from_raw(e.raw_os_error())
 }
 
-fn attrs_of(fd: &OwnedFd) -> Result<Attrs, Errno> {
+fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
     let s = rustix::fs::fstat(fd).map_err(host)?;
     Ok(Attrs {
         dev: s.st_dev,
@@ -57,7 +61,7 @@ pub fn open(fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
         FileType::CharDevice => "/dev/null",
         _ => "/dev/host/{}",
     };
-    let fd = Arc::new(fd);
+    let fd = Watched::new(fd);
     let stream = HostStream::new(Arc::clone(&fd), attrs, None);
     let opener = Box::new(Inherited { fd, attrs, access });
     let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
@@ -72,7 +76,7 @@ fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
 
 /// An inherited stream, as `/proc/PID/fd` leads to it.
 struct Inherited {
-    fd: Arc<OwnedFd>,
+    fd: Arc<Watched>,
     attrs: Attrs,
     access: u32,
 }

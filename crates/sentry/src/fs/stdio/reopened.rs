@@ -1,18 +1,18 @@
 //! Regular files of the host that were inherited and opened anew.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use stockade_abi::Errno;
 
 use super::host;
+use super::watch::Watched;
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::vfs::{Attrs, File, FileOps, Seek};
 
 /// An inherited regular file that was opened anew: it has an offset of its own.
 pub(super) struct Reopened {
-    pub(super) fd: Arc<OwnedFd>,
+    pub(super) fd: Arc<Watched>,
     pub(super) attrs: Attrs,
 }
 

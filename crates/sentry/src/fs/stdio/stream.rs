@@ -1,11 +1,9 @@
 //! A descriptor of the host as a stream.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use stockade_abi::Errno;
@@ -13,7 +11,7 @@ use stockade_abi::ioctl as io;
 
 use super::host;
 use super::terminal::HostTerminal;
-use crate::diagnosis;
+use super::watch::Watched;
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
@@ -21,34 +19,16 @@ use crate::tty::Tty;
 use crate::vfs::{Attrs, File, FileOps, FileType, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
-struct Watch {
-    wanted: Mutex<PollFlags>,
-    changed: Condvar,
-    started: AtomicBool,
-}
-
 /// A descriptor of the host.
 pub(super) struct HostStream {
-    fd: Arc<OwnedFd>,
+    fd: Arc<Watched>,
     attrs: Attrs,
     terminal: Option<Arc<HostTerminal>>,
-    queue: Arc<WaitQueue>,
-    watch: Arc<Watch>,
 }
 
 impl HostStream {
-    pub(super) fn new(fd: Arc<OwnedFd>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
-        Self {
-            fd,
-            attrs,
-            terminal,
-            queue: Arc::new(WaitQueue::new()),
-            watch: Arc::new(Watch {
-                wanted: Mutex::new(PollFlags::empty()),
-                changed: Condvar::new(),
-                started: AtomicBool::new(false),
-            }),
-        }
+    pub(super) fn new(fd: Arc<Watched>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
+        Self { fd, attrs, terminal }
     }
 
     fn is_regular(&self) -> bool {
@@ -63,41 +43,6 @@ impl HostStream {
         }
     }
 
-    /// Has the watching thread tell when the descriptor becomes ready.
-    fn want(&self, flags: PollFlags) {
-        *self.watch.wanted.lock() |= flags;
-        self.watch.changed.notify_one();
-        if self.watch.started.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (fd, queue, watch) = (Arc::clone(&self.fd), Arc::clone(&self.queue), Arc::clone(&self.watch));
-        let started = diagnosis::spawn("host-stream", 128 * 1024, move || {
-            loop {
-                let wanted = {
-                    let mut wanted = watch.wanted.lock();
-                    while wanted.is_empty() {
-                        watch.changed.wait(&mut wanted);
-                    }
-                    *wanted
-                };
-                let mut fds = [PollFd::new(&*fd, wanted)];
-                // A quarter of a second bounds how long a change of what is wanted goes unseen.
-                let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 250_000_000 }));
-                let ready = fds[0].revents();
-                if !ready.is_empty() {
-                    *watch.wanted.lock() &= !(ready | PollFlags::ERR | PollFlags::HUP);
-                    if ready.intersects(PollFlags::ERR | PollFlags::HUP) {
-                        *watch.wanted.lock() = PollFlags::empty();
-                    }
-                    queue.notify(Readiness::from_bits_truncate(u32::from(ready.bits())));
-                }
-            }
-        });
-        if started.is_err() {
-            self.watch.started.store(false, Ordering::Release);
-        }
-    }
-
     fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
         if self.is_regular() {
             return rustix::io::write(&*self.fd, bytes).map_err(host);
@@ -105,13 +50,13 @@ impl HostStream {
         match rustix::io::pwritev2(&*self.fd, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT) {
             Err(HostErrno::OPNOTSUPP | HostErrno::SPIPE) => {}
             Err(HostErrno::AGAIN) => {
-                self.want(PollFlags::OUT);
+                self.fd.want(EventFlags::OUT);
                 return Err(Errno::EAGAIN);
             }
             other => return other.map_err(host),
         }
         if !self.ready_now(PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
-            self.want(PollFlags::OUT);
+            self.fd.want(EventFlags::OUT);
             return Err(Errno::EAGAIN);
         }
         // A page fits wherever there is room at all.
@@ -125,13 +70,13 @@ impl HostStream {
         match rustix::io::preadv2(&*self.fd, &mut [IoSliceMut::new(buf)], u64::MAX, ReadWriteFlags::NOWAIT) {
             Err(HostErrno::OPNOTSUPP | HostErrno::SPIPE) => {}
             Err(HostErrno::AGAIN) => {
-                self.want(PollFlags::IN);
+                self.fd.want(EventFlags::IN);
                 return Err(Errno::EAGAIN);
             }
             other => return other.map_err(host),
         }
         if self.ready_now(PollFlags::IN).is_empty() {
-            self.want(PollFlags::IN);
+            self.fd.want(EventFlags::IN);
             return Err(Errno::EAGAIN);
         }
         rustix::io::read(&*self.fd, buf).map_err(host)
@@ -161,7 +106,7 @@ impl FileOps for HostStream {
         if !self.is_regular()
             && !self.ready_now(PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP)
         {
-            self.want(PollFlags::OUT);
+            self.fd.want(EventFlags::OUT);
             return Err(Errno::EAGAIN);
         }
         with_buffer(src.remaining().min(limit), |buf| {
@@ -198,10 +143,10 @@ impl FileOps for HostStream {
         }
         let ready = self.ready_now(PollFlags::IN | PollFlags::OUT);
         if !ready.contains(PollFlags::IN) {
-            self.want(PollFlags::IN);
+            self.fd.want(EventFlags::IN);
         }
         if !ready.contains(PollFlags::OUT) {
-            self.want(PollFlags::OUT);
+            self.fd.want(EventFlags::OUT);
         }
         let mut out = Readiness::from_bits_truncate(u32::from(ready.bits()));
         if out.contains(Readiness::IN) {
@@ -214,7 +159,7 @@ impl FileOps for HostStream {
     }
 
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
-        if self.is_regular() { None } else { Some(&self.queue) }
+        if self.is_regular() { None } else { Some(&self.fd.queue) }
     }
 
     fn terminal(&self) -> Option<&Arc<Tty>> {

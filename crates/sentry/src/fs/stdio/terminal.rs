@@ -10,6 +10,7 @@ use stockade_abi::ioctl as io;
 use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 
 use super::stream::HostStream;
+use super::watch::Watched;
 use super::{attrs_of, check_reopening, host};
 use crate::mm::{MemoryManager, UserMemory};
 use crate::task::Kernel;
@@ -20,7 +21,7 @@ use crate::vfs::{Attrs, File, FileOps, Path, anon};
 /// A terminal of the host.
 pub struct HostTerminal {
     tty: Arc<Tty>,
-    fd: Arc<OwnedFd>,
+    fd: Arc<Watched>,
     attrs: Attrs,
     access: u32,
 }
@@ -32,7 +33,7 @@ impl HostTerminal {
     /// What fstat(2) says.
     pub fn add(kernel: &Kernel, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
         let attrs = attrs_of(&fd)?;
-        kernel.ttys.add(uid, |tty| Self { tty, fd: Arc::new(fd), attrs, access })
+        kernel.ttys.add(uid, |tty| Self { tty, fd: Watched::new(fd), attrs, access })
     }
 
     /// What it has in common with others.

@@ -25,6 +25,7 @@ use super::socket::{Credential, Kind, Outgoing, Received, Socket};
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
 use crate::task::{Task, current};
+use crate::vfs::quota::SOCKETS;
 use crate::vfs::{File, FileOps, anon};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -41,6 +42,13 @@ pub struct UnixSpace {
 pub struct UnixSocket(Arc<Endpoint>);
 
 impl UnixSocket {
+    fn new(endpoint: Arc<Endpoint>) -> Self {
+        SOCKETS.add(1);
+        Self(endpoint)
+    }
+}
+
+impl UnixSocket {
     fn waiting_files(&self) -> Vec<u64> {
         self.0.waiting_files()
     }
@@ -53,6 +61,7 @@ impl UnixSocket {
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         self.0.close();
+        SOCKETS.remove(1);
     }
 }
 
@@ -77,7 +86,7 @@ fn file(task: &Task, endpoint: Arc<Endpoint>, flags: u32) -> Arc<File> {
     let path = anon::path("socket:[{}]", c::S_IFSOCK | 0o777, creds.fsuid.0, creds.fsgid.0);
     let number = path.dentry.inode.attrs().map_or(0, |attrs| attrs.ino);
     endpoint.number.store(number, Ordering::Relaxed);
-    File::new(path, Arc::new(UnixSocket(endpoint)), c::O_RDWR | flags)
+    File::new(path, Arc::new(UnixSocket::new(endpoint)), c::O_RDWR | flags)
 }
 
 /// A new socket; `flags` may hold O_NONBLOCK.

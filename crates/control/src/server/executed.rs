@@ -1,0 +1,72 @@
+//! Processes that were executed without waiting: what they ended with is kept for whoever asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use stockade_abi::Errno;
+use stockade_sentry::task::ThreadGroup;
+
+use super::exec::exec_async;
+use super::{Error, Files, Sandbox, home};
+use crate::types::container::WaitPidArgs;
+use crate::types::proc::ExecArgs;
+
+/// Ended ones that are kept; beyond, the oldest are forgotten.
+const KEPT: usize = 1024;
+
+/// By PID.
+#[derive(Default)]
+pub(super) struct Executed(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    by_pid: BTreeMap<i32, (u64, Arc<ThreadGroup>)>,
+    next: u64,
+}
+
+impl Executed {
+    pub(super) fn add(&self, group: &Arc<ThreadGroup>) {
+        let mut entries = self.0.lock();
+        let number = entries.next;
+        entries.next += 1;
+        // One that had the same PID has ended and was not asked for.
+        entries.by_pid.insert(group.tgid, (number, Arc::clone(group)));
+        let ended = |(pid, (number, group)): (&i32, &(u64, Arc<ThreadGroup>))| {
+            group.exit_status().map(|_| (*number, *pid))
+        };
+        if entries.by_pid.len() > KEPT
+            && let Some((_, pid)) = entries.by_pid.iter().filter_map(ended).min()
+        {
+            entries.by_pid.remove(&pid);
+        }
+    }
+
+    /// The one with a PID; once it is asked for, it is not kept any more.
+    pub(super) fn take(&self, pid: i32) -> Option<Arc<ThreadGroup>> {
+        self.0.lock().by_pid.remove(&pid).map(|(_, group)| group)
+    }
+}
+
+/// `containerManager.ExecuteAsync`: executes a program and gives its PID. Unlike `Proc.Exec`, it sets HOME if the caller
+/// does not.
+pub(super) fn execute_async(sandbox: &Arc<Sandbox>, mut args: ExecArgs, files: Files) -> Result<i32, Error> {
+    if !args.envv.iter().any(|v| v.starts_with("HOME=")) {
+        args.envv.push(format!("HOME={}", home::of(sandbox, args.kuid)));
+    }
+    let started = exec_async(sandbox, &args, files)?;
+    sandbox.executed.add(&started.thread_group);
+    Ok(started.pid)
+}
+
+/// `containerManager.WaitPID`: waits for the end of a process; gives what that was (wait(2)'s encoding).
+pub(super) fn wait_pid(sandbox: &Arc<Sandbox>, args: WaitPidArgs, _: Files) -> Result<u32, Error> {
+    sandbox.container(&args.cid)?;
+    let alive = sandbox.kernel.tree.lock().group(args.pid).ok().map(|group| Arc::clone(&group.tg));
+    let group = sandbox
+        .executed
+        .take(args.pid)
+        .or(alive)
+        .ok_or_else(|| Error::on(&format!("process {}", args.pid), Errno::ESRCH))?;
+    Ok(group.wait_exited().cast_unsigned())
+}

@@ -1,0 +1,88 @@
+//! What methods are about.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, openat};
+use stockade_sentry::task::Kernel;
+use stockade_sentry::vfs::MountNamespace;
+
+use super::executed::Executed;
+use super::{Error, Zone};
+
+/// A sandbox, as its control server sees it.
+pub struct Sandbox {
+    /// Its name, which is its container's, too.
+    pub id: String,
+    /// Its kernel.
+    pub kernel: Arc<Kernel>,
+    /// Who may connect beside root: a uid, as the sentry sees it.
+    pub(super) owner: u32,
+    pub(super) executed: Executed,
+    mounts: Arc<MountNamespace>,
+    /// Where it is: times are told so.
+    pub(super) zone: Zone,
+    proc: OwnedFd,
+}
+
+/// What a [`Sandbox`] is made of.
+pub struct SandboxParts {
+    /// Its name.
+    pub id: String,
+    /// Its kernel.
+    pub kernel: Arc<Kernel>,
+    /// Its mounts, as they were built.
+    pub mounts: Arc<MountNamespace>,
+    /// Who may connect beside root: a uid, as the sentry sees it.
+    pub owner: u32,
+    /// Where it is: times are told so.
+    pub zone: Zone,
+    /// A proc file system of the sentry's own PID namespace.
+    pub proc: OwnedFd,
+}
+
+impl Sandbox {
+    /// A sandbox in which nothing has been executed yet.
+    #[must_use]
+    pub fn new(parts: SandboxParts) -> Arc<Self> {
+        let SandboxParts { id, kernel, mounts, owner, zone, proc } = parts;
+        Arc::new(Self { id, kernel, owner, executed: Executed::default(), mounts, zone, proc })
+    }
+
+    /// The first process's mounts; those that the sandbox began with if there is none.
+    #[must_use]
+    pub fn mounts(&self) -> Arc<MountNamespace> {
+        let tree = self.kernel.tree.lock();
+        let first = tree.group(self.kernel.init_tgid()).ok().and_then(|group| group.threads.first().cloned());
+        drop(tree);
+        first.map_or_else(|| Arc::clone(&self.mounts), |task| Arc::clone(&task.ns.read().mount))
+    }
+
+    /// Whether a container is the one there is; an empty name is.
+    ///
+    /// # Errors
+    /// Names both.
+    pub(super) fn container(&self, cid: &str) -> Result<(), Error> {
+        if cid.is_empty() || cid == self.id {
+            return Ok(());
+        }
+        Err(Error::new(format!("no container named {cid:?}; there is {:?}", self.id)))
+    }
+
+    /// The sentry's own private memory, in bytes; 0 where that cannot be told.
+    pub(super) fn own_memory(&self) -> u64 {
+        const PAGE: u64 = 4096;
+        let read = || {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = openat(&self.proc, "self/statm", flags, Mode::empty()).ok()?;
+            let mut text = [0; 128];
+            let n = rustix::io::read(&file, &mut text).ok()?;
+            // Size, resident, shared (proc_pid_statm(5)).
+            let mut words = std::str::from_utf8(&text[..n]).ok()?.split(' ').skip(1);
+            let mut next = || words.next()?.parse::<u64>().ok();
+            let (resident, shared) = (next()?, next()?);
+            Some(resident.saturating_sub(shared) * PAGE)
+        };
+        read().unwrap_or(0)
+    }
+}
