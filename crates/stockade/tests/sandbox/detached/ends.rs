@@ -55,15 +55,19 @@ fn a_stopped_program_does_not_stop_the_monitor() {
     let state = State::new();
     state.start("a", &[], "kill -STOP $$; exit 5");
     let monitor = pid(&state.record("a").unwrap(), "front");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    kill_process(monitor, Signal::CONT).unwrap();
+    until("the program goes on", || {
+        // Until it has stopped, there is nothing to continue; once it has ended, nobody is there.
+        let _ = kill_process(monitor, Signal::CONT);
+        state.record("a").unwrap()["status"] == "stopped"
+    });
     assert_eq!(state.wait_for_end("a")["exit_status"], 5);
 }
 
 #[test]
 fn signals_to_the_monitor_are_the_programs() {
     let state = State::new();
-    state.start("a", &[], "trap 'exit 9' TERM; while :; do sleep 0.1; done");
+    state.start("a", &[], "trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done");
+    until("the trap is set", || state.run(&["logs", "a"]).0 == "ready\n");
     kill_process(pid(&state.record("a").unwrap(), "front"), Signal::TERM).unwrap();
     assert_eq!(state.wait_for_end("a")["exit_status"], 9);
 }
