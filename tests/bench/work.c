@@ -286,6 +286,7 @@ static void *serves(void *arg)
 
 static double bare_notify(void)
 {
+    enum { NONE_HERE = -2 };
     struct result {
         _Atomic int listener, go;
         double nanoseconds;
@@ -304,6 +305,10 @@ static double bare_notify(void)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         shared->listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                                         SECCOMP_FILTER_FLAG_NEW_LISTENER | (1ul << 5), &program);
+        if (shared->listener < 0) {
+            shared->listener = NONE_HERE;
+            _exit(1);
+        }
         while (!shared->go)
             sched_yield();
         shared->nanoseconds = repeat(LONG, op_getppid);
@@ -311,6 +316,7 @@ static double bare_notify(void)
     }
     while (shared->listener == -1)
         sched_yield();
+    check(shared->listener != NONE_HERE, "seccomp");
     int listener = shared->listener;
     pthread_t t;
     fine(&t, serves, &listener);
