@@ -1,7 +1,9 @@
 //! Options and commands, declared once: parsing, help, completions and the man page come from here.
 
+mod images;
 mod sandboxes;
 
+pub use images::InspectArgs;
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
 use crate::config::{Cpus, LogFormat, LogLevel};
@@ -54,6 +56,11 @@ pub enum Command {
     /// Remove sandboxes that have stopped
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
+    /// Print what an image holds, and whether it is whole; nothing of it runs
+    ///
+    /// An image that was saved with a key is shown without it too, but only --key-file tells who wrote it. Page data is not
+    /// read. Exit status 1 when the image is damaged, or the key another one.
+    Inspect(InspectArgs),
     /// Say whether this host can run sandboxes, and what to do where it cannot
     ///
     /// Each feature that Stockade needs is tried, not looked up by version. Exit status 1 when one that is needed is missing.

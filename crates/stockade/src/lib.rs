@@ -10,6 +10,7 @@ pub mod connect;
 mod detached;
 pub mod failure;
 pub mod front;
+pub mod image;
 pub mod logging;
 mod output;
 pub mod parse;

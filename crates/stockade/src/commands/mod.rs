@@ -4,6 +4,7 @@ mod completions;
 mod delete;
 mod do_;
 mod doctor;
+mod inspect;
 mod list;
 mod logs;
 mod man;
@@ -46,6 +47,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
         Command::Logs(args) => (logs::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
         Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),
         Command::Completions(args) => (completions::run(&args), ExitCode::FAILURE),

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -71,6 +71,10 @@ impl StateDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Where the sandbox with this name keeps its files.
@@ -178,7 +182,7 @@ impl StateDir {
     }
 
     /// Held while sandboxes are made and removed; ends with the descriptor.
-    fn lock(&self) -> io::Result<OwnedFd> {
+    pub(super) fn lock(&self) -> io::Result<OwnedFd> {
         let fd = rustix::fs::openat(&self.fd, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         flock(&fd, FlockOperation::LockExclusive)?;
         Ok(fd)

@@ -3,10 +3,12 @@
 //! killed is told from a running one whatever happened to its process id.
 
 mod directory;
+mod images;
 mod record;
 mod sandbox;
 
 pub use directory::StateDir;
+pub use images::ImageId;
 pub use record::{Record, Status};
 pub use sandbox::Registered;
 
