@@ -165,8 +165,8 @@ impl Dentry {
         match self.file_id.get() {
             Some(&id) => Ok(id),
             None => {
-                let attrs = self.inode.attrs()?;
-                Ok(*self.file_id.get_or_init(|| (attrs.dev, attrs.ino)))
+                let id = self.inode.id()?;
+                Ok(*self.file_id.get_or_init(|| id))
             }
         }
     }

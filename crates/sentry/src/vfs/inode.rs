@@ -8,6 +8,7 @@ use stockade_abi::file::Statfs;
 
 use super::attrs::{Attrs, FileType, NewNode, SetAttrs};
 use super::file_ops::FileOps;
+use super::lock::FileId;
 use super::mount::Path;
 
 /// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
@@ -21,6 +22,14 @@ pub trait Inode: Any + Send + Sync {
     /// # Errors
     /// What the storage says.
     fn attrs(&self) -> Result<Attrs, Errno>;
+
+    /// Device and number, which never change.
+    ///
+    /// # Errors
+    /// What the storage says.
+    fn id(&self) -> Result<FileId, Errno> {
+        self.attrs().map(|attrs| (attrs.dev, attrs.ino))
+    }
 
     /// Changes attributes, and the times that change with them.
     ///

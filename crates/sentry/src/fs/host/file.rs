@@ -141,8 +141,9 @@ impl FileOps for HostFile {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        let attrs = self.inode.attrs()?;
-        Ok(Arc::new(Mapped { fd: Arc::clone(&self.fd), id: ObjectId { dev: attrs.dev, ino: attrs.ino } }))
+        // Not what the name says now: it may be gone.
+        let (dev, ino) = self.inode.id()?;
+        Ok(Arc::new(Mapped { fd: Arc::clone(&self.fd), id: ObjectId { dev, ino } }))
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {

@@ -16,6 +16,7 @@ use super::dir::HostDir;
 use super::disk::{Disk, NODE};
 use super::file::HostFile;
 use super::{HostFs, host, open_beneath, stat_in, xattr};
+use crate::vfs::lock::FileId;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
 /// How long names and attributes of a tree that nobody else should change are believed.
@@ -259,6 +260,10 @@ impl Inode for HostInode {
         };
         let attrs = self.fs.attrs_of(&found);
         if self.note(attrs) { Ok(attrs) } else { Err(Errno::ENOENT) }
+    }
+
+    fn id(&self) -> Result<FileId, Errno> {
+        Ok((self.dev, self.ino))
     }
 
     fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {

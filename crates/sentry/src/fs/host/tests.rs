@@ -124,3 +124,15 @@ fn guests_see_attributes_of_users_and_set_no_others() {
     assert_eq!(inode.remove_xattr(b"user.given"), Ok(()));
     assert_eq!(inode.list_xattr(), Ok(vec![b"user.long".to_vec()]));
 }
+
+#[test]
+fn what_is_open_can_be_mapped_without_a_name() {
+    let scratch = Scratch::new("mapped");
+    let creds = Credentials::root();
+    let request = scratch.request(&creds);
+    std::fs::write(scratch.0.join("a"), b"text").unwrap();
+    let ino = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(scratch.0.join("a")).unwrap());
+    let file = request.open(b"/a", 0, 0, LookupFlags::empty()).unwrap();
+    request.remove(b"/a", false).unwrap();
+    assert_eq!(file.ops().mappable().map(|m| m.object_id().ino), Ok(ino));
+}

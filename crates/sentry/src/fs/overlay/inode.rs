@@ -11,6 +11,7 @@ use super::dir::OverlayDir;
 use super::file::OverlayFile;
 use super::whiteout::Entry;
 use super::{ORIGIN, OverlayFs, UPPER_INO};
+use crate::vfs::lock::FileId;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
 
 /// Where an inode is now.
@@ -43,12 +44,12 @@ impl OverlayInode {
         let file_type = source.file_type();
         let ino = match (&upper, &lower) {
             (_, Some(lower)) => {
-                let attrs = lower.attrs()?;
-                fs.lower_ino(attrs.dev, attrs.ino)
+                let (dev, ino) = lower.id()?;
+                fs.lower_ino(dev, ino)
             }
             (Some(upper), None) => {
                 let origin = upper.get_xattr(ORIGIN).ok().and_then(|v| v.try_into().ok());
-                origin.map_or(upper.attrs()?.ino | UPPER_INO, u64::from_ne_bytes)
+                origin.map_or(upper.id()?.1 | UPPER_INO, u64::from_ne_bytes)
             }
             (None, None) => return Err(Errno::ENOENT),
         };
@@ -155,6 +156,10 @@ impl Inode for OverlayInode {
 
     fn attrs(&self) -> Result<Attrs, Errno> {
         Ok(Attrs { dev: self.fs.dev, ino: self.ino, ..self.real()?.attrs()? })
+    }
+
+    fn id(&self) -> Result<FileId, Errno> {
+        Ok((self.fs.dev, self.ino))
     }
 
     fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
