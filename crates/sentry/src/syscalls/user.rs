@@ -9,7 +9,7 @@ use stockade_abi::misc::PATH_MAX;
 use super::Ctx;
 use crate::creds::Credentials;
 use crate::mm::UserMemory;
-use crate::vfs::{Fd, File, Path, ops};
+use crate::vfs::{Fd, File, ops};
 
 impl Ctx {
     /// A path.
@@ -44,25 +44,10 @@ impl Ctx {
         self.files.get_open(fd)
     }
 
-    /// Where a path relative to `dirfd` begins.
-    ///
-    /// # Errors
-    /// EBADF, ENOTDIR.
-    pub(super) fn start(&self, dirfd: Fd, path: &[u8]) -> Result<Path, Errno> {
-        if dirfd == c::AT_FDCWD || path.first() == Some(&b'/') {
-            return Ok(self.task.fs().cwd());
-        }
-        let file = self.files.get(dirfd)?;
-        if !path.is_empty() && !file.is_dir() {
-            return Err(Errno::ENOTDIR);
-        }
-        Ok(file.path.clone())
-    }
-
     /// Surroundings for operations on names.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// EBADF, ENOTDIR.
     pub(super) fn request<'a>(
         &self,
         creds: &'a Credentials,
@@ -70,6 +55,15 @@ impl Ctx {
         path: &[u8],
     ) -> Result<ops::Request<'a>, Errno> {
         let fs = self.task.fs();
-        Ok(ops::Request { root: fs.root(), start: self.start(dirfd, path)?, creds, umask: fs.umask() })
+        let start = if dirfd == c::AT_FDCWD || path.first() == Some(&b'/') {
+            fs.cwd()
+        } else {
+            let file = self.files.get(dirfd)?;
+            if !path.is_empty() && !file.is_dir() {
+                return Err(Errno::ENOTDIR);
+            }
+            file.path.clone()
+        };
+        Ok(ops::Request { root: fs.root(), start, creds, umask: fs.umask() })
     }
 }

@@ -77,9 +77,7 @@ impl Request<'_> {
                         Err(e) => return Err(e),
                     }
                     let target = place.dentry.inode.readlink()?;
-                    let start =
-                        Request { root: self.root.clone(), start: dir, creds: self.creds, umask: self.umask };
-                    walk = start.walk(walk_flags);
+                    walk = walk.restarted(dir);
                     parent = walk.parent(&target)?;
                 }
                 Ok(place) => {

@@ -51,10 +51,10 @@ pub fn prepare_write(place: &Path, creds: &Credentials) -> Result<(), Errno> {
     }
 }
 
-impl<'a> Request<'a> {
+impl Request<'_> {
     /// A walk with these surroundings.
     #[must_use]
-    pub fn walk(&self, flags: LookupFlags) -> Walk<'a> {
+    pub fn walk(&self, flags: LookupFlags) -> Walk<'_> {
         Walk::new(&self.root, &self.start, self.creds, flags)
     }
 

@@ -63,8 +63,8 @@ pub struct Parent {
 
 /// A walk's surroundings and its progress.
 pub struct Walk<'a> {
-    root: Path,
-    start: Path,
+    root: Cow<'a, Path>,
+    start: Cow<'a, Path>,
     creds: &'a Credentials,
     flags: LookupFlags,
     links: u32,
@@ -75,9 +75,16 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk from `start` with `root` as `/`.
     #[must_use]
-    pub fn new(root: &Path, start: &Path, creds: &'a Credentials, flags: LookupFlags) -> Self {
-        let root = if flags.contains(LookupFlags::IN_ROOT) { start.clone() } else { root.clone() };
-        Self { root, start: start.clone(), creds, flags, links: 0, from_root: false }
+    pub fn new(root: &'a Path, start: &'a Path, creds: &'a Credentials, flags: LookupFlags) -> Self {
+        let root = if flags.contains(LookupFlags::IN_ROOT) { start } else { root };
+        let (root, start) = (Cow::Borrowed(root), Cow::Borrowed(start));
+        Self { root, start, creds, flags, links: 0, from_root: false }
+    }
+
+    /// The same walk from another directory.
+    #[must_use]
+    pub(super) fn restarted(self, start: Path) -> Self {
+        Self { start: Cow::Owned(start), links: 0, from_root: false, ..self }
     }
 
     fn begin(&mut self, path: &[u8]) -> Result<Path, Errno> {
@@ -85,13 +92,13 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         if path.first() != Some(&b'/') {
-            return Ok(self.start.clone());
+            return Ok(Path::clone(&self.start));
         }
         if self.flags.contains(LookupFlags::BENEATH) {
             return Err(Errno::EXDEV);
         }
         self.from_root = true;
-        Ok(self.root.clone())
+        Ok(Path::clone(&self.root))
     }
 
     /// An absolute link in `dir` leads to the root.
@@ -104,7 +111,7 @@ impl<'a> Walk<'a> {
         if self.flags.contains(LookupFlags::NO_XDEV) && !known {
             return Err(Errno::EXDEV);
         }
-        self.crossed(dir, self.root.clone())
+        self.crossed(dir, Path::clone(&self.root))
     }
 
     /// `to`, unless mounts must not be left and it is on another.
@@ -122,7 +129,7 @@ impl<'a> Walk<'a> {
     pub fn resolve(&mut self, path: &[u8]) -> Result<Path, Errno> {
         if path.is_empty() {
             return if self.flags.contains(LookupFlags::EMPTY) {
-                Ok(self.start.clone())
+                Ok(Path::clone(&self.start))
             } else {
                 Err(Errno::ENOENT)
             };
@@ -190,7 +197,7 @@ impl<'a> Walk<'a> {
     }
 
     fn up(&self, dir: &Path) -> Result<Path, Errno> {
-        if self.flags.contains(LookupFlags::BENEATH) && *dir == self.start {
+        if self.flags.contains(LookupFlags::BENEATH) && *dir == *self.start {
             return Err(Errno::EXDEV);
         }
         self.crossed(dir, dir.parent(&self.root))

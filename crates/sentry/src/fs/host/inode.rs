@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags, Statx, Timestamps};
@@ -15,35 +14,32 @@ use stockade_abi::time::Timespec;
 use super::dir::HostDir;
 use super::disk::{Disk, NODE};
 use super::file::HostFile;
+use super::trust::Moment;
 use super::{HostFs, host, open_beneath, stat_in, xattr};
 use crate::vfs::lock::FileId;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
-
-/// How long names and attributes of a tree that nobody else should change are believed.
-const TRUST: Duration = Duration::from_secs(1);
 
 struct Cached {
     attrs: Attrs,
     /// Where a symbolic link leads, once somebody has asked.
     target: Option<Vec<u8>>,
-    at: Instant,
+    at: Moment,
 }
 
 impl Cached {
     fn now(attrs: Attrs) -> Self {
-        Self { attrs, target: None, at: Instant::now() }
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.at.elapsed() < TRUST
+        Self { attrs, target: None, at: Moment::now() }
     }
 }
+
+/// A directory and a name in it.
+type Place = (Arc<HostInode>, Arc<[u8]>);
 
 /// A file of the host.
 pub struct HostInode {
     pub(super) fs: Arc<HostFs>,
     /// The directory and the name in it; none for the root.
-    place: Mutex<Option<(Arc<HostInode>, Vec<u8>)>>,
+    place: Mutex<Option<Place>>,
     ino: u64,
     dev: u64,
     file_type: FileType,
@@ -63,7 +59,7 @@ impl HostInode {
         root
     }
 
-    fn make(fs: &Arc<HostFs>, place: Option<(Arc<HostInode>, Vec<u8>)>, found: &Statx) -> Arc<Self> {
+    fn make(fs: &Arc<HostFs>, place: Option<Place>, found: &Statx) -> Arc<Self> {
         let attrs = fs.attrs_of(found);
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -143,10 +139,14 @@ impl HostInode {
 
     /// What is known of it, in a tree that nobody else should change, for as long as that is believed.
     pub(super) fn trusted_attrs(&self) -> Option<Attrs> {
+        self.trusted(|c| c.attrs)
+    }
+
+    fn trusted<T>(&self, get: impl FnOnce(&Cached) -> T) -> Option<T> {
         if self.fs.shared {
             return None;
         }
-        self.cached.lock().as_ref().filter(|c| c.is_fresh()).map(|c| c.attrs)
+        self.cached.lock().as_ref().filter(|c| c.at.is_recent()).map(get)
     }
 
     /// Takes in what has just been learnt, if it is about the file that this was when it was looked up.
@@ -162,7 +162,7 @@ impl HostInode {
         attrs.ino == self.ino && attrs.dev == self.dev && attrs.file_type() == self.file_type
     }
 
-    fn location(&self) -> Result<(Arc<HostInode>, Vec<u8>), Errno> {
+    fn location(&self) -> Result<Place, Errno> {
         self.place.lock().clone().ok_or(Errno::EBUSY)
     }
 
@@ -224,7 +224,7 @@ impl HostInode {
 
     fn child(&self, name: &[u8]) -> Result<Arc<HostInode>, Errno> {
         let found = stat_in(&*self.dir_fd()?, name)?;
-        let child = Self::make(&self.fs, Some((self.me()?, name.to_vec())), &found);
+        let child = Self::make(&self.fs, Some((self.me()?, Arc::from(name))), &found);
         if child.file_type == FileType::Directory {
             self.fs.note_open(&child);
         }
@@ -268,7 +268,7 @@ impl Inode for HostInode {
 
     fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
         let Some(child) = child.downcast_ref::<HostInode>() else { return true };
-        if child.trusted_attrs().is_some() {
+        if child.trusted(|_| ()).is_some() {
             return true;
         }
         let Ok(found) = self.dir_fd().and_then(|fd| stat_in(&fd, name)) else { return false };
@@ -359,7 +359,7 @@ impl Inode for HostInode {
         let target = target.downcast_ref::<HostInode>().ok_or(Errno::EXDEV)?;
         let (from, from_name) = target.location()?;
         let (from, to) = (from.dir_fd()?, self.dir_fd()?);
-        rfs::linkat(&*from, from_name.as_slice(), &*to, name, AtFlags::empty()).map_err(host)?;
+        rfs::linkat(&*from, &*from_name, &*to, name, AtFlags::empty()).map_err(host)?;
         target.forget_attrs();
         self.forget_attrs();
         Ok(())
@@ -403,7 +403,7 @@ impl Inode for HostInode {
 
     fn moved_to(&self, dir: &Arc<dyn Inode>, name: &[u8]) {
         if let Some(dir) = Arc::clone(dir).downcast::<HostInode>() {
-            *self.place.lock() = Some((dir, name.to_vec()));
+            *self.place.lock() = Some((dir, Arc::from(name)));
             self.forget_attrs();
         }
     }
@@ -412,14 +412,11 @@ impl Inode for HostInode {
         if self.file_type != FileType::Symlink {
             return Err(Errno::EINVAL);
         }
-        if !self.fs.shared
-            && let Some(cached) = self.cached.lock().as_ref().filter(|c| c.is_fresh())
-            && let Some(target) = &cached.target
-        {
-            return Ok(target.clone());
+        if let Some(Some(target)) = self.trusted(|c| c.target.clone()) {
+            return Ok(target);
         }
         let (parent, name) = self.location()?;
-        let target = rfs::readlinkat(&*parent.dir_fd()?, name.as_slice(), Vec::new()).map_err(host)?;
+        let target = rfs::readlinkat(&*parent.dir_fd()?, &*name, Vec::new()).map_err(host)?;
         let target = target.into_bytes();
         if let Some(cached) = &mut *self.cached.lock() {
             cached.target = Some(target.clone());

@@ -8,6 +8,7 @@ mod dir;
 mod disk;
 pub(crate) mod file;
 mod inode;
+mod trust;
 mod xattr;
 
 use std::collections::{HashMap, VecDeque};

@@ -25,7 +25,7 @@ pub(super) struct OverlayFile {
 
 impl OverlayFile {
     pub(super) fn open(inode: Arc<OverlayInode>, flags: u32) -> Result<Self, Errno> {
-        let upper = inode.upper().is_some();
+        let upper = inode.has_upper();
         let ops = inode.real()?.open(flags & !c::O_TRUNC)?;
         Ok(Self { inode, flags, opened: RwLock::new(Opened { ops, upper }) })
     }
@@ -33,7 +33,7 @@ impl OverlayFile {
     fn ops(&self) -> Result<Arc<dyn FileOps>, Errno> {
         {
             let opened = self.opened.read();
-            if opened.upper || self.inode.upper().is_none() {
+            if opened.upper || !self.inode.has_upper() {
                 return Ok(Arc::clone(&opened.ops));
             }
         }
@@ -70,7 +70,7 @@ impl FileOps for OverlayFile {
 
     fn sync(&self, data_only: bool) -> Result<(), Errno> {
         // A file that is only below has nothing to write.
-        if self.inode.upper().is_none() { Ok(()) } else { self.ops()?.sync(data_only) }
+        if !self.inode.has_upper() { Ok(()) } else { self.ops()?.sync(data_only) }
     }
 
     fn allocate(&self, mode: u32, offset: u64, len: u64) -> Result<(), Errno> {

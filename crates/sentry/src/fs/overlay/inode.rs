@@ -78,6 +78,11 @@ impl OverlayInode {
         layers.upper.as_ref().or(layers.lower.as_ref()).cloned().ok_or(Errno::EIO)
     }
 
+    /// Whether it has been copied up, or is of the guest's own making.
+    pub(super) fn has_upper(&self) -> bool {
+        self.layers.read().upper.is_some()
+    }
+
     pub(super) fn upper(&self) -> Option<Arc<dyn Inode>> {
         self.layers.read().upper.clone()
     }
@@ -155,7 +160,9 @@ impl Inode for OverlayInode {
     }
 
     fn attrs(&self) -> Result<Attrs, Errno> {
-        Ok(Attrs { dev: self.fs.dev, ino: self.ino, ..self.real()?.attrs()? })
+        let layers = self.layers.read();
+        let real = layers.upper.as_ref().or(layers.lower.as_ref()).ok_or(Errno::EIO)?;
+        Ok(Attrs { dev: self.fs.dev, ino: self.ino, ..real.attrs()? })
     }
 
     fn id(&self) -> Result<FileId, Errno> {
@@ -206,10 +213,11 @@ impl Inode for OverlayInode {
 
     fn is_current(&self, name: &[u8], child: &Arc<dyn Inode>) -> bool {
         let Some(child) = child.downcast_ref::<OverlayInode>() else { return false };
-        let (mine, theirs) = (self.layers.read().clone(), child.layers.read().clone());
-        match (theirs.upper, mine.lower, theirs.lower) {
+        let dir = self.lower();
+        let theirs = child.layers.read();
+        match (&theirs.upper, dir, &theirs.lower) {
             (Some(_), ..) => true,
-            (None, Some(dir), Some(entry)) => dir.is_current(name, &entry),
+            (None, Some(dir), Some(entry)) => dir.is_current(name, entry),
             _ => false,
         }
     }
