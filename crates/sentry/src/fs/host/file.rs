@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::{ReadWriteFlags, preadv, pwrite, pwritev2};
@@ -39,11 +40,22 @@ pub(crate) fn with_buffer<T>(len: usize, act: impl FnOnce(&mut [u8]) -> T) -> T 
 pub(super) struct HostFile {
     inode: Arc<HostInode>,
     fd: Arc<HostFd>,
+    /// Where a read last met the end; 0 if none has.
+    end: AtomicU64,
 }
 
 impl HostFile {
     pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Result<Arc<Self>, Errno> {
-        Ok(Arc::new(Self { inode, fd: HostFd::new(fd)? }))
+        Ok(Arc::new(Self { inode, fd: HostFd::new(fd)?, end: AtomicU64::new(0) }))
+    }
+
+    /// Whether a read from here on is known to find nothing, without asking the host: most files are read until that. A read
+    /// has ended here, and in a tree that nobody else should change this is the size, too, as far as that is believed. (The
+    /// size alone says nothing where a file system makes contents up.)
+    fn is_known_end(&self, offset: u64) -> bool {
+        offset != 0
+            && self.end.load(Ordering::Relaxed) == offset
+            && self.inode.trusted_attrs().is_some_and(|attrs| attrs.size == offset)
     }
 
     fn write_with(
@@ -78,10 +90,17 @@ impl HostFile {
 
 impl FileOps for HostFile {
     fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        if self.is_known_end(offset) {
+            return Ok(0);
+        }
         let mut done = 0;
         while dst.remaining() > 0 {
             let step = with_buffer(dst.remaining(), |buf| {
-                let n = preadv(&*self.fd, &mut [IoSliceMut::new(buf)], offset + done as u64).map_err(host)?;
+                let at = offset + done as u64;
+                let n = preadv(&*self.fd, &mut [IoSliceMut::new(buf)], at).map_err(host)?;
+                if n < buf.len() {
+                    self.end.store(at + n as u64, Ordering::Relaxed);
+                }
                 let put = if n == 0 { 0 } else { dst.put(&buf[..n])? };
                 Ok((n < buf.len(), put))
             });

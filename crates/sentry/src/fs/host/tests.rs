@@ -16,8 +16,12 @@ impl Scratch {
     }
 
     fn request<'a>(&self, creds: &'a Credentials) -> Request<'a> {
+        self.request_as(creds, true)
+    }
+
+    fn request_as<'a>(&self, creds: &'a Credentials, shared: bool) -> Request<'a> {
         let fd = rustix::fs::open(&self.0, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let root = Path::of_mount(&Mount::new(HostFs::mount(fd, true).unwrap(), MountFlags::empty()));
+        let root = Path::of_mount(&Mount::new(HostFs::mount(fd, shared).unwrap(), MountFlags::empty()));
         Request { root: root.clone(), start: root, creds, umask: 0o022 }
     }
 }
@@ -135,4 +139,28 @@ fn what_is_open_can_be_mapped_without_a_name() {
     let file = request.open(b"/a", 0, 0, LookupFlags::empty()).unwrap();
     request.remove(b"/a", false).unwrap();
     assert_eq!(file.ops().mappable().map(|m| m.object_id().ino), Ok(ino));
+}
+
+#[test]
+fn an_end_is_not_believed_for_longer_than_it_holds() {
+    let scratch = Scratch::new("end");
+    let path = scratch.0.join("a");
+    let creds = Credentials::initial(rustix::process::geteuid().as_raw(), 0, &[]);
+    let grow = || std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    for shared in [true, false] {
+        std::fs::write(&path, b"12345").unwrap();
+        let request = scratch.request_as(&creds, shared);
+        let open = || request.open(b"/a", 2, 0, LookupFlags::empty()).unwrap();
+        let (file, mut buf) = (open(), [0; 64]);
+        let mut read = || file.read(&mut BufSink::new(&mut buf));
+        assert_eq!((read(), read(), read()), (Ok(5), Ok(0), Ok(0)));
+        // What the sandbox writes itself is seen at once, whichever way it went.
+        assert_eq!(open().write_at(&mut BufSource::new(b"67"), 5), Ok(2));
+        assert_eq!((read(), read()), (Ok(2), Ok(0)));
+        std::io::Write::write_all(&mut grow(), b"89a").unwrap();
+        if !shared {
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+        assert_eq!((read(), read()), (Ok(3), Ok(0)));
+    }
 }
