@@ -2,6 +2,7 @@
 
 pub mod dev;
 pub mod devpts;
+mod entries;
 pub mod epoll;
 pub mod eventfd;
 pub mod host;

@@ -8,20 +8,15 @@ use rustix::fs::RawDir;
 use stockade_abi::Errno;
 
 use super::{HostInode, host};
+use crate::fs::entries::Entries;
 use crate::io::Sink;
 use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Seek};
 
-struct Entry {
-    name: Vec<u8>,
-    ino: u64,
-    file_type: FileType,
-}
-
-/// An open directory: its entries are read once, when reading begins, so that positions stay good.
+/// An open directory.
 pub(super) struct HostDir {
     _inode: Arc<HostInode>,
     fd: Arc<HostFd>,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Entries>,
 }
 
 impl HostDir {
@@ -29,11 +24,14 @@ impl HostDir {
         Ok(Self { _inode: inode, fd: HostFd::new(fd)?, entries: Mutex::default() })
     }
 
-    fn load(&self) -> Result<Vec<Entry>, Errno> {
-        rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).map_err(host)?;
+    /// All entries; `again` if they have been read before.
+    fn load(&self, again: bool) -> Result<Entries, Errno> {
+        if again {
+            rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0)).map_err(host)?;
+        }
         let mut buf = Vec::with_capacity(32 * 1024);
         let mut dir = RawDir::new(&self.fd, buf.spare_capacity_mut());
-        let mut entries = Vec::new();
+        let mut entries = Entries::default();
         while let Some(entry) = dir.next() {
             let entry = entry.map_err(host)?;
             let file_type = match entry.file_type() {
@@ -45,7 +43,7 @@ impl HostDir {
                 rustix::fs::FileType::BlockDevice => FileType::BlockDevice,
                 _ => FileType::Regular,
             };
-            entries.push(Entry { name: entry.file_name().to_bytes().to_vec(), ino: entry.ino(), file_type });
+            entries.push(entry.file_name().to_bytes(), entry.ino(), file_type);
         }
         Ok(entries)
     }
@@ -72,17 +70,9 @@ impl FileOps for HostDir {
     ) -> Result<u64, Errno> {
         let mut entries = self.entries.lock();
         if from == 0 {
-            *entries = self.load()?;
+            *entries = self.load(!entries.is_empty())?;
         }
-        let mut position = from;
-        for entry in entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
-            let next = position + 1;
-            if !emit(DirEntry { name: &entry.name, ino: entry.ino, file_type: entry.file_type, next }) {
-                break;
-            }
-            position = next;
-        }
-        Ok(position)
+        Ok(entries.emit(from, emit))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

@@ -11,6 +11,7 @@ use super::dir::OverlayDir;
 use super::file::OverlayFile;
 use super::whiteout::Entry;
 use super::{ORIGIN, OverlayFs, UPPER_INO};
+use crate::fs::entries::Entries;
 use crate::vfs::lock::FileId;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
 
@@ -144,8 +145,15 @@ impl OverlayInode {
         if self.fs.whiteouts.is_reserved(name) { Err(Errno::EPERM) } else { Ok(()) }
     }
 
+    /// The entries of both layers, without `.` and `..`.
+    fn merged(&self) -> Result<Entries, Errno> {
+        let mut merged = Entries::default();
+        super::dir::merge(self, &mut merged)?;
+        Ok(merged)
+    }
+
     fn is_empty_dir(&self) -> Result<bool, Errno> {
-        Ok(super::dir::merged(self)?.is_empty())
+        Ok(self.merged()?.is_empty())
     }
 
     fn overlay<'a>(&self, inode: &'a Arc<dyn Inode>) -> Result<&'a OverlayInode, Errno> {
@@ -328,7 +336,7 @@ impl Inode for OverlayInode {
         if self.file_type != FileType::Directory {
             return Ok(Vec::new());
         }
-        Ok(super::dir::merged(self)?.into_iter().map(|e| e.name).collect())
+        Ok(self.merged()?.iter().map(|entry| entry.name.to_vec()).collect())
     }
 
     fn ready_to_move(&self) -> Result<(), Errno> {
