@@ -106,6 +106,9 @@ impl Credentials {
     #[must_use]
     pub fn user(uid: u32, gid: u32, groups: &[u32]) -> Self {
         let (uid, gid) = (Kuid(uid), Kgid(gid));
+        let mut groups: Vec<Kgid> = groups.iter().map(|&g| Kgid(g)).collect();
+        // As setgroups(2) leaves them.
+        groups.sort_unstable();
         Self {
             uid,
             euid: uid,
@@ -115,7 +118,7 @@ impl Credentials {
             egid: gid,
             sgid: gid,
             fsgid: gid,
-            groups: groups.iter().map(|&g| Kgid(g)).collect(),
+            groups,
             bounding: stockade_abi::sched::CAP_FULL,
             ..Self::default()
         }
