@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use rustix::net::{SendFlags, Shutdown, SocketFlags, accept_with, send, shutdown};
 use stockade_sentry::diagnosis;
 
 use super::{Error, Sandbox, methods, peer};
 use crate::wire::{Budget, Connection, WireError};
 
-/// Connections at once. Beyond, the one that has been idle for longest is closed.
+/// Connections at once. Beyond, the one that has been idle for longest is closed; if all of them wait for answers, a new one is
+/// refused.
 const MAX_CONNECTIONS: usize = 512;
 
 /// What all messages under way may take.
@@ -50,8 +51,12 @@ impl Connections {
         self.open.values().filter(|e| e.idle_since.is_none()).count()
     }
 
-    fn longest_idle(&self) -> Option<&Entry> {
-        self.open.values().filter(|e| e.idle_since.is_some()).min_by_key(|e| e.idle_since)
+    /// Closes the one that has been idle for longest; false if none is. Its thread sees the end.
+    fn close_longest_idle(&mut self) -> bool {
+        let idle = self.open.iter().filter(|(_, e)| e.idle_since.is_some());
+        let longest = idle.min_by_key(|(_, e)| e.idle_since).map(|(number, _)| *number);
+        let entry = longest.and_then(|number| self.open.remove(&number));
+        entry.is_some_and(|e| shutdown(&e.socket, Shutdown::Both).is_ok())
     }
 }
 
@@ -96,7 +101,7 @@ impl Server {
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     // Closing an idle one gives room; without one, time does.
-                    if !self.close_longest_idle() {
+                    if !self.connections.lock().close_longest_idle() {
                         std::thread::sleep(Duration::from_millis(50));
                     }
                 }
@@ -108,24 +113,22 @@ impl Server {
         }
     }
 
-    fn close_longest_idle(&self) -> bool {
-        let connections = self.connections.lock();
-        // Its thread sees the end, and takes the entry out.
-        connections.longest_idle().is_some_and(|e| shutdown(&e.socket, Shutdown::Both).is_ok())
-    }
-
     fn admit(self: &Arc<Self>, socket: OwnedFd) -> io::Result<()> {
         let entry =
             Entry { socket: rustix::io::fcntl_dupfd_cloexec(&socket, 3)?, idle_since: Some(Instant::now()) };
         let mut connections = self.connections.lock();
-        let is_full = connections.open.len() >= MAX_CONNECTIONS;
+        if connections.open.len() >= MAX_CONNECTIONS && !connections.close_longest_idle() {
+            drop(connections);
+            let why =
+                Error::new(format!("{MAX_CONNECTIONS} calls are under way: too many for another connection"));
+            // Into an empty buffer; whoever does not read it is not waited for.
+            let _ = send(&socket, &methods::failure(&why), SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+            return Err(io::Error::other(why));
+        }
         let number = connections.next;
         connections.next += 1;
         connections.open.insert(number, entry);
         drop(connections);
-        if is_full {
-            self.close_longest_idle();
-        }
         let server = Arc::clone(self);
         let served = diagnosis::spawn("control call", STACK, move || {
             let mut connection = Connection::new(socket, server.budget.clone());

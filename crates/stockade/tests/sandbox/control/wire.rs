@@ -191,6 +191,32 @@ fn descriptors_are_bounded_and_closed() {
 }
 
 #[test]
+fn calls_beyond_the_bound_are_refused() {
+    let live = Live::idle();
+    let wait = r#"{"method":"containerManager.WaitPID","arg":{"PID":1}}"#;
+    let mut waiting: Vec<Client> = (0..512).map(|_| live.connect()).collect();
+    for client in &mut waiting {
+        client.0.write_all(wait.as_bytes()).unwrap();
+    }
+    // Those that were not served yet when others came made room for them.
+    until("all of them wait", || {
+        let mut client = live.connect();
+        drop(client.0.write_all(wait.as_bytes()));
+        client.0.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut text = [0; 256];
+        let refusal = client.0.read(&mut text).map(|n| String::from_utf8_lossy(&text[..n]).into_owned());
+        waiting.push(client);
+        refusal.is_ok_and(|text| text.contains("512 calls are under way"))
+    });
+    // Nobody who waits was disturbed.
+    let still_wait = waiting.iter_mut().filter_map(|client| {
+        client.0.set_nonblocking(true).unwrap();
+        client.0.read(&mut [0]).err().filter(|e| e.kind() == std::io::ErrorKind::WouldBlock)
+    });
+    assert_eq!(still_wait.count(), 512);
+}
+
+#[test]
 fn connections_beyond_the_bound_take_the_place_of_idle_ones() {
     let live = Live::idle();
     let begun = Instant::now();
