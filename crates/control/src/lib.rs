@@ -5,6 +5,9 @@
 //! [`server`] is the sentry's side, a table of methods over the kernel.
 
 pub mod client;
+pub mod events;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ps;
 #[cfg(feature = "server")]
 pub mod server;

@@ -51,7 +51,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     if let Err(e) = host.lock_down() {
         return give_up(&host.link, &format!("the sentry could not be confined: {e}"));
     }
-    logging::install(&log, config.log.level);
+    let level = logging::install(&log, config.log.level);
     diagnosis::install(diagnosis::Hooks { thread: guard_thread, call: crash::set_call });
     let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu)) {
         Ok(kernel) => kernel,
@@ -78,6 +78,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         mounts: Arc::clone(&mounts),
         owner: host.caller.uid,
         zone,
+        log: Box::new(level),
         proc: host.proc,
     });
     let server = match control.try_clone().and_then(|socket| Server::start(socket, sandbox)) {

@@ -1,12 +1,30 @@
 //! The client's side: for the commands, and for programs that embed Stockade.
+//!
+//! ```no_run
+//! use stockade_control::client::Client;
+//!
+//! // Where `stockade state` says that the control socket is.
+//! let mut client = Client::connect("/run/stockade/box/control.sock".as_ref())?;
+//! client.pause()?;
+//! for process in client.processes("")? {
+//!     println!("{} {}", process.pid, process.cmd);
+//! }
+//! client.resume()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod container;
+mod events;
+mod logging;
+mod usage;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,6 +34,10 @@ use crate::wire::{Answer, Budget, Call, Connection, MAX_MESSAGE, WireError};
 /// A connection to a control server. One call at a time; open another one for a second.
 #[derive(Debug)]
 pub struct Client(Connection);
+
+/// What a method without a result answers.
+#[derive(serde::Deserialize)]
+struct Nothing {}
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +87,16 @@ impl Client {
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         Self(Connection::new(socket, Budget::new(4 * MAX_MESSAGE)))
+    }
+
+    /// Has calls fail with EAGAIN when their answer takes longer; by default they wait for as long as it takes. A connection
+    /// on which a call has failed so is of no more use.
+    ///
+    /// # Errors
+    /// EINVAL for no time at all.
+    pub fn set_timeout(&mut self, at_most: Duration) -> io::Result<()> {
+        set_socket_timeout(&self.0, Timeout::Recv, Some(at_most))?;
+        Ok(set_socket_timeout(&self.0, Timeout::Send, Some(at_most))?)
     }
 
     /// Calls a method and waits for its result.

@@ -42,9 +42,17 @@ impl Executed {
         }
     }
 
-    /// The one with a PID; once it is asked for, it is not kept any more.
-    pub(super) fn take(&self, pid: i32) -> Option<Arc<ThreadGroup>> {
-        self.0.lock().by_pid.remove(&pid).map(|(_, group)| group)
+    /// The one with a PID.
+    fn get(&self, pid: i32) -> Option<Arc<ThreadGroup>> {
+        self.0.lock().by_pid.get(&pid).map(|(_, group)| Arc::clone(group))
+    }
+
+    /// Somebody was told its end: it is not kept any more, unless its PID is another's by now.
+    fn forget(&self, group: &Arc<ThreadGroup>) {
+        let mut entries = self.0.lock();
+        if entries.by_pid.get(&group.tgid).is_some_and(|(_, kept)| Arc::ptr_eq(kept, group)) {
+            entries.by_pid.remove(&group.tgid);
+        }
     }
 }
 
@@ -63,10 +71,17 @@ pub(super) fn execute_async(sandbox: &Arc<Sandbox>, mut args: ExecArgs, files: F
 pub(super) fn wait_pid(sandbox: &Arc<Sandbox>, args: WaitPidArgs, _: Files) -> Result<u32, Error> {
     sandbox.container(&args.cid)?;
     let alive = sandbox.kernel.tree.lock().group(args.pid).ok().map(|group| Arc::clone(&group.tg));
-    let group = sandbox
-        .executed
-        .take(args.pid)
-        .or(alive)
+    // Who has the number now goes before one that had it and was not asked for.
+    let group = alive
+        .or_else(|| sandbox.executed.get(args.pid))
         .ok_or_else(|| Error::on(&format!("process {}", args.pid), Errno::ESRCH))?;
-    Ok(group.wait_exited().cast_unsigned())
+    let status = group.wait_exited().cast_unsigned();
+    sandbox.executed.forget(&group);
+    Ok(status)
+}
+
+/// `containerManager.Wait`: waits for the end of the container; gives that of its first process (wait(2)'s encoding).
+pub(super) fn wait(sandbox: &Arc<Sandbox>, cid: String, _: Files) -> Result<u32, Error> {
+    sandbox.container(&cid)?;
+    Ok(sandbox.kernel.wait().cast_unsigned())
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Error, Files, Sandbox, container, executed, proc, processes, signals, usage};
+use super::{Error, Files, Sandbox, container, emitter, executed, logging, proc, processes, signals, usage};
 use crate::wire::{Answer, Call, Message, zero};
 
 type Handler = fn(&Arc<Sandbox>, &str, Files) -> Result<Box<RawValue>, Error>;
@@ -21,12 +21,18 @@ macro_rules! methods {
 const METHODS: &[(&str, Handler)] = methods! {
     "Proc.Exec" => proc::exec;
     "Proc.Ps" => processes::ps;
+    "containerManager.Event" => usage::event;
     "containerManager.ExecuteAsync" => executed::execute_async;
     "containerManager.Pause" => container::pause;
     "containerManager.Processes" => processes::list;
     "containerManager.Resume" => container::resume;
     "containerManager.Signal" => signals::signal;
+    "containerManager.Status" => container::status;
+    "containerManager.Wait" => executed::wait;
     "containerManager.WaitPID" => executed::wait_pid;
+    "Events.AttachDebugEmitter" => emitter::attach;
+    "Logging.Change" => logging::change;
+    "Logging.Settings" => logging::settings;
     "Metrics.Export" => usage::export;
     "Usage.Collect" => usage::collect;
 };

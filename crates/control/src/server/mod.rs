@@ -5,11 +5,13 @@
 
 mod connections;
 mod container;
+mod emitter;
 mod error;
 mod exec;
 mod executed;
 mod files;
 mod home;
+mod logging;
 mod methods;
 mod peer;
 mod proc;
@@ -23,6 +25,7 @@ pub use connections::Server;
 pub use error::Error;
 pub use exec::{Started, exec_async};
 pub use files::Files;
+pub use logging::LogLevel;
 pub use processes::processes;
 pub use sandbox::{Sandbox, SandboxParts};
 pub use zone::Zone;

@@ -7,8 +7,9 @@ use rustix::fs::{Mode, OFlags, openat};
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::MountNamespace;
 
+use super::emitter::Emitter;
 use super::executed::Executed;
-use super::{Error, Zone};
+use super::{Error, LogLevel, Zone};
 
 /// A sandbox, as its control server sees it.
 pub struct Sandbox {
@@ -19,6 +20,8 @@ pub struct Sandbox {
     /// Who may connect beside root: a uid, as the sentry sees it.
     pub(super) owner: u32,
     pub(super) executed: Executed,
+    pub(super) emitter: Emitter,
+    pub(super) log: Box<dyn LogLevel>,
     mounts: Arc<MountNamespace>,
     /// Where it is: times are told so.
     pub(super) zone: Zone,
@@ -37,6 +40,8 @@ pub struct SandboxParts {
     pub owner: u32,
     /// Where it is: times are told so.
     pub zone: Zone,
+    /// The level of its log.
+    pub log: Box<dyn LogLevel>,
     /// A proc file system of the sentry's own PID namespace.
     pub proc: OwnedFd,
 }
@@ -45,8 +50,18 @@ impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
     #[must_use]
     pub fn new(parts: SandboxParts) -> Arc<Self> {
-        let SandboxParts { id, kernel, mounts, owner, zone, proc } = parts;
-        Arc::new(Self { id, kernel, owner, executed: Executed::default(), mounts, zone, proc })
+        let SandboxParts { id, kernel, mounts, owner, zone, log, proc } = parts;
+        Arc::new(Self {
+            id,
+            kernel,
+            owner,
+            executed: Executed::default(),
+            emitter: Emitter::default(),
+            log,
+            mounts,
+            zone,
+            proc,
+        })
     }
 
     /// The first process's mounts; those that the sandbox began with if there is none.

@@ -55,6 +55,16 @@ pub struct SignalArgs {
     pub mode: SignalDeliveryMode,
 }
 
+/// Result of `containerManager.Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerStatus {
+    /// Its programs run.
+    Running,
+    /// They are held (`containerManager.Pause`).
+    Paused,
+}
+
 /// Arguments of `containerManager.WaitPID`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -39,8 +39,7 @@ pub struct MemoryUsage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MetricsExportOpts {
-    /// A prefix of names: only those.
-    #[serde(rename = "OnlyMetrics")]
+    /// A regular expression: only metrics whose names match; empty for all.
     pub only_metrics: String,
 }
 

@@ -51,7 +51,10 @@ impl Filter {
                 .ok_or_else(|| UnknownCall { name: name.clone(), near: near(name) })?;
             bits[number / 64] |= 1 << (number % 64);
         }
-        Ok(Self::Only(bits))
+        let filter = Self::Only(bits);
+        // Who names them all means those without a name, too.
+        let is_all = nr::ALL.iter().all(|&(number, _)| filter.wants(u64::from(number)));
+        Ok(if is_all { Self::All } else { filter })
     }
 
     /// Whether this call is traced.
@@ -142,7 +145,9 @@ mod tests {
 
     #[test]
     fn every_call_has_a_bit() {
-        let names: Vec<String> = nr::ALL.iter().map(|&(_, name)| name.to_owned()).collect();
+        let mut names: Vec<String> = nr::ALL.iter().map(|&(_, name)| name.to_owned()).collect();
+        assert_eq!(Filter::only(&names), Ok(Filter::All));
+        names.pop();
         assert_eq!(Filter::only(&names).unwrap().names().unwrap().len(), names.len());
     }
 

@@ -97,6 +97,12 @@ impl Tracing {
         self.filters.read().events.clone()
     }
 
+    /// Whether somebody reads events.
+    #[must_use]
+    pub fn has_reader(&self) -> bool {
+        self.filters.read().has_reader
+    }
+
     /// Whether the log is told of what sockets send and receive.
     #[must_use]
     pub fn packets(&self) -> bool {

@@ -5,6 +5,7 @@
 
 mod format;
 mod journal;
+mod level;
 mod sink;
 
 pub use journal::{Journal, paths};
