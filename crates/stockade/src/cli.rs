@@ -1,8 +1,10 @@
 //! Options and commands, declared once: parsing, help, completions and the man page come from here.
 
+mod control;
 mod images;
 mod sandboxes;
 
+pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
 pub use images::InspectArgs;
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -51,8 +53,25 @@ pub enum Command {
     List(ListArgs),
     /// Print what is known of a sandbox, as JSON
     State(IdArgs),
-    /// Print what the programs of a detached sandbox printed
+    /// Print the output of a detached sandbox, or Stockade's own log of any
     Logs(LogsArgs),
+    /// List the processes of a sandbox
+    Ps(PsArgs),
+    /// Send a signal to a sandbox's first process, or to others
+    Kill(KillArgs),
+    /// Wait for the end of a sandbox or of a process, and print its exit status
+    Wait(WaitArgs),
+    /// Hold all programs of a sandbox
+    Pause(IdArgs),
+    /// Let the programs of a paused sandbox go on
+    #[command(visible_alias = "unpause")]
+    Resume(IdArgs),
+    /// Change what the sentry of a sandbox logs, while it runs; without options, print that
+    Debug(DebugArgs),
+    /// Print what a sandbox uses, or the system calls that its programs make, until it ends
+    Events(EventsArgs),
+    /// Print the figures of a sandbox in the text format of Prometheus
+    Metrics(IdArgs),
     /// Remove sandboxes that have stopped
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),

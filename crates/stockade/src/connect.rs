@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use stockade_control::client::Client;
+use stockade_abi::Errno;
+use stockade_control::client::{Client, Error};
 
 use crate::failure::{Failure, reason};
 use crate::state::StateDir;
@@ -21,4 +22,17 @@ pub fn connect(state_dir: Option<&Path>, id: &str) -> Result<Client, Failure> {
         },
         _ => Failure::new(format!("sandbox {id}: its control socket: {}", reason(&e)), ""),
     })
+}
+
+/// What a call to the sandbox with this name failed with, as the user reads it.
+#[must_use]
+pub fn failed(id: &str, error: &Error) -> Failure {
+    let hint = match error {
+        Error::Remote { errno: Some(errno), .. } if *errno == Errno::ESRCH.raw() => {
+            format!("`stockade ps {id}` shows which processes there are")
+        }
+        Error::Ended => "`stockade list` shows which sandboxes run".to_owned(),
+        _ => String::new(),
+    };
+    Failure::new(format!("sandbox {id}: {error}"), hint)
 }

@@ -43,6 +43,9 @@ pub struct LogsArgs {
     /// Begin each line with its time
     #[arg(long, short)]
     pub timestamps: bool,
+    /// Print Stockade's own log of the sandbox instead, with what `stockade debug` added to it
+    #[arg(long, conflicts_with_all = ["timestamps", "since"])]
+    pub sentry: bool,
     /// Only the last lines
     #[arg(long, value_name = "N")]
     pub tail: Option<usize>,

@@ -1,5 +1,7 @@
 //! `stockade logs`: what the programs of a detached sandbox printed.
 
+mod sentry;
+
 use crate::cli::LogsArgs;
 use crate::failure::{Failure, reason};
 use crate::output::{Entry, Follow, Stream, Watch};
@@ -13,10 +15,16 @@ use std::process::ExitCode;
 pub(super) fn run(args: &LogsArgs, state_dir: Option<&Path>) -> Result<ExitCode, Failure> {
     let state = StateDir::open(state_dir)?;
     let record = state.sandbox(&args.id)?;
+    if args.sentry {
+        return sentry::run(&state, &args.id, args.tail, args.follow);
+    }
     if !record.detached {
         return Err(Failure::new(
             format!("sandbox {}: its output goes where `stockade do` was called", args.id),
-            "what detached sandboxes print is kept (do --detach)",
+            format!(
+                "what detached sandboxes print is kept; `stockade logs --sentry {}` prints Stockade's own log",
+                args.id
+            ),
         ));
     }
     let on_host = |e: io::Error| Failure::new(format!("sandbox {}: {}", args.id, reason(&e)), "");

@@ -1,16 +1,24 @@
 //! One file per command, and the way from `main` to them.
 
 mod completions;
+mod debug;
 mod delete;
 mod do_;
 mod doctor;
+mod events;
 mod inspect;
+mod kill;
 mod list;
 mod logs;
 mod man;
+mod metrics;
+mod pause;
+mod ps;
+mod resume;
 mod state;
 mod syscalls;
 mod version;
+mod wait;
 
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, OWN_ERROR};
@@ -46,6 +54,14 @@ fn run(cli: Cli) -> ExitCode {
         Command::List(args) => (list::run(&args, state_dir), ExitCode::FAILURE),
         Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
         Command::Logs(args) => (logs::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Ps(args) => (ps::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Kill(args) => (kill::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Wait(args) => (wait::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Pause(args) => (pause::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Resume(args) => (resume::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Debug(args) => (debug::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Events(args) => (events::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Metrics(args) => (metrics::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
@@ -62,12 +78,20 @@ fn run(cli: Cli) -> ExitCode {
 
 /// Prints to standard output; a reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
+    write(text).map(|_| ExitCode::SUCCESS)
+}
+
+/// Prints a line at once; false if the reader went away.
+pub(crate) fn print_line(line: &str) -> Result<bool, Failure> {
+    write(&format!("{line}\n"))
+}
+
+fn write(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("standard output: {}", crate::failure::reason(&e)), ""))
-        }
-        _ => Ok(ExitCode::SUCCESS),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::new(format!("standard output: {}", crate::failure::reason(&e)), "")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The control server of a live sandbox, over its socket.
 
+mod commands;
 mod wire;
 
 use std::io::{Read, Write};

@@ -1,0 +1,17 @@
+//! `stockade kill`: send a signal into a sandbox.
+
+use crate::cli::KillArgs;
+use crate::connect;
+use crate::failure::Failure;
+use std::path::Path;
+use std::process::ExitCode;
+use stockade_control::types::container::{SignalArgs, SignalDeliveryMode};
+
+/// To the first process, to one, or to all.
+pub(super) fn run(args: &KillArgs, state_dir: Option<&Path>) -> Result<ExitCode, Failure> {
+    let mut client = connect::connect(state_dir, &args.id)?;
+    let mode = if args.all { SignalDeliveryMode::All } else { SignalDeliveryMode::Process };
+    let signal = SignalArgs { signo: args.signal, pid: args.pid.unwrap_or(0), mode, ..SignalArgs::default() };
+    client.signal(&signal).map_err(|e| connect::failed(&args.id, &e))?;
+    Ok(ExitCode::SUCCESS)
+}
