@@ -1,6 +1,7 @@
 //! The control server of a live sandbox, over its socket.
 
 mod commands;
+mod conformance;
 mod wire;
 
 use std::io::{Read, Write};
