@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::format::{self, Layout, Start, Trailer};
 use crate::run::{self, Run};
 use crate::{Compression, Error, Header, Key, Summary, tree};
+use out::Out;
 use pipeline::Pipeline;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -116,10 +117,10 @@ impl Writer {
         bytes.resize(start.pages as usize, 0);
         let mut digest = Digest::new(key.as_ref());
         digest.update(&bytes);
-        let file = file.into();
-        out::write_all(&file, &bytes)?;
+        let out = Out::new(file.into())?;
+        out.write_all(&bytes)?;
         Ok(Self {
-            pipeline: Pipeline::new(file, header.chunk_size as usize, header.compression),
+            pipeline: Pipeline::new(out, header.chunk_size as usize, header.compression),
             digest,
             page: header.page_size as usize,
             start: start.pages,
@@ -215,7 +216,7 @@ impl Writer {
         let mut runs = std::mem::take(&mut self.runs);
         runs.sort_unstable();
         run::check(&runs, self.page as u64, data).map_err(Error::Invalid)?;
-        let (file, leaves) = self.pipeline.finish()?;
+        let (out, leaves) = self.pipeline.finish()?;
         let tree = tree::encode(&leaves);
         let mut trailer = Trailer {
             stored: leaves.iter().map(|leaf| leaf.stored).sum(),
@@ -235,10 +236,10 @@ impl Writer {
         let mut put = |offset: u64, bytes: &[u8], digest: &mut Digest| {
             let zeros = [0; format::ALIGN as usize];
             let padding = zeros.get(..(offset - at) as usize).unwrap_or_default();
-            out::write_all(&file, padding)?;
+            out.write_all(padding)?;
             digest.update(padding);
             at = offset + bytes.len() as u64;
-            out::write_all(&file, bytes)
+            out.write_all(bytes)
         };
         for (offset, bytes) in [(layout.state, state), (layout.summary, &*summary), (layout.runs, &*index)] {
             put(offset, bytes, &mut self.digest)?;
@@ -247,9 +248,9 @@ impl Writer {
         put(layout.tree, &tree, &mut self.digest)?;
         put(layout.trailer, &[], &mut self.digest)?;
         self.digest.seal(&mut trailer);
-        out::write_all(&file, &trailer.bytes())?;
+        out.write_all(&trailer.bytes())?;
         let Trailer { size, runs, checksum, .. } = trailer;
-        Ok(Written { file, size, data, runs, checksum })
+        Ok(Written { file: out.file, size, data, runs, checksum })
     }
 
     /// Gives the chunk, as far as it is filled, to the other threads.

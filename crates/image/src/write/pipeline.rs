@@ -1,12 +1,13 @@
-//! Chunks on their way to the file: a few threads hash and compress them side by side, and write them one after the other.
-//! Whoever fills chunks, hashing and writing(2) so each have a processor, as far as there are processors.
+//! Chunks on their way to the file: as many threads as there are processors hash and compress them side by side, and write
+//! them one after the other. Whoever fills chunks is one of these threads: it lends a hand when it would have to wait, with
+//! the chunk that comes next, so that nobody waits who could work.
 
-use super::out;
+use super::out::Out;
 use crate::tree::Leaf;
 use crate::{Compression, Error};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
@@ -19,7 +20,7 @@ pub(super) struct Pipeline {
     shared: Arc<Shared>,
     chunk: usize,
     workers: Vec<JoinHandle<()>>,
-    compression: Compression,
+    press: Press,
     /// Chunks sent so far.
     sent: u64,
     /// Buffers made so far.
@@ -28,11 +29,11 @@ pub(super) struct Pipeline {
 
 #[derive(Debug)]
 struct Shared {
-    file: File,
+    out: Out,
     state: Mutex<State>,
     /// Work has come, or there will be none.
     work: Condvar,
-    /// It is another chunk's turn to be written, a buffer is free, or nothing more will be written.
+    /// It is another chunk's turn to be written, and a buffer is free; or nothing more will be written.
     turned: Condvar,
 }
 
@@ -50,9 +51,10 @@ struct State {
 }
 
 impl Pipeline {
-    pub(super) fn new(file: File, chunk: usize, compression: Compression) -> Self {
-        let shared = Shared { file, state: Mutex::default(), work: Condvar::new(), turned: Condvar::new() };
-        Self { shared: Arc::new(shared), chunk, workers: Vec::new(), compression, sent: 0, buffers: 0 }
+    pub(super) fn new(out: Out, chunk: usize, compression: Compression) -> Self {
+        let shared = Shared { out, state: Mutex::default(), work: Condvar::new(), turned: Condvar::new() };
+        let press = Press { compression, compressor: None, packed: Vec::new() };
+        Self { shared: Arc::new(shared), chunk, workers: Vec::new(), press, sent: 0, buffers: 0 }
     }
 
     /// Bytes of a chunk.
@@ -60,10 +62,10 @@ impl Pipeline {
         self.chunk
     }
 
-    /// A buffer for a chunk, of a chunk's length; waits for one.
+    /// A buffer for a chunk, of a chunk's length.
     pub(super) fn buffer(&mut self) -> Result<Vec<u8>, Error> {
-        if self.workers.is_empty() {
-            self.start()?;
+        if self.buffers == 0 {
+            self.start();
         }
         let mut state = self.shared.state.lock();
         loop {
@@ -79,7 +81,13 @@ impl Pipeline {
                 self.buffers += 1;
                 return Ok(vec![0; self.chunk]);
             }
-            self.shared.turned.wait(&mut state);
+            if let Some((number, chunk)) = state.queue.pop_front() {
+                drop(state);
+                self.shared.put(&mut self.press, number, chunk);
+                state = self.shared.state.lock();
+            } else {
+                self.shared.turned.wait(&mut state);
+            }
         }
     }
 
@@ -96,7 +104,9 @@ impl Pipeline {
     }
 
     /// Waits until everything is written.
-    pub(super) fn finish(mut self) -> Result<(File, Vec<Leaf>), Error> {
+    pub(super) fn finish(mut self) -> Result<(Out, Vec<Leaf>), Error> {
+        self.shared.state.lock().is_closed = true;
+        self.shared.serve(&mut self.press);
         self.close();
         let mut state = self.shared.state.lock();
         if state.has_failed {
@@ -104,7 +114,7 @@ impl Pipeline {
         }
         let leaves = std::mem::take(&mut state.leaves);
         drop(state);
-        Ok((self.shared.file.try_clone()?, leaves))
+        Ok((self.shared.out.try_clone()?, leaves))
     }
 
     fn close(&mut self) {
@@ -116,25 +126,20 @@ impl Pipeline {
         }
     }
 
-    /// Hashing keeps up with two threads beside the one that fills; compression takes all that there are.
-    fn start(&mut self) -> Result<(), Error> {
+    /// The others that help. Beyond a few, writing is what they would wait for, unless they compress.
+    fn start(&mut self) {
+        let most = if self.press.compression == Compression::None { 2 } else { 15 };
         let processors = available_parallelism().map_or(1, usize::from);
-        let count = match self.compression {
-            Compression::None => 2,
-            Compression::Zstd => processors.clamp(2, 16),
-        };
-        for _ in 0..count {
-            let (shared, compression) = (Arc::clone(&self.shared), self.compression);
-            let worker =
-                Builder::new().name("image".to_owned()).spawn(move || Shared::serve(&shared, compression));
-            match worker {
-                Ok(worker) => self.workers.push(worker),
-                // One is enough.
-                Err(_) if !self.workers.is_empty() => break,
-                Err(e) => return Err(e.into()),
-            }
+        for _ in 0..(processors - 1).min(most) {
+            let (shared, compression) = (Arc::clone(&self.shared), self.press.compression);
+            let serve = move || {
+                let _guard = FailIfPanicking(&shared);
+                shared.serve(&mut Press { compression, compressor: None, packed: Vec::new() });
+            };
+            // Without them, it takes longer.
+            let Ok(worker) = Builder::new().name("image".to_owned()).spawn(serve) else { break };
+            self.workers.push(worker);
         }
-        Ok(())
     }
 }
 
@@ -164,49 +169,64 @@ impl Drop for FailIfPanicking<'_> {
     }
 }
 
-/// The chunk as it will stand in the file: compressed, unless that would not be shorter.
-fn pack<'a>(
-    compressor: &mut zstd::bulk::Compressor<'_>,
-    chunk: &'a [u8],
-    packed: &'a mut Vec<u8>,
-) -> io::Result<&'a [u8]> {
-    packed.resize(zstd::zstd_safe::compress_bound(chunk.len()), 0);
-    let n = compressor.compress_to_buffer(chunk, packed.as_mut_slice())?;
-    Ok(packed.get(..n).filter(|packed| packed.len() < chunk.len()).unwrap_or(chunk))
+/// Makes of chunks what will stand in the file.
+struct Press {
+    compression: Compression,
+    /// Made for the first chunk.
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    packed: Vec<u8>,
+}
+
+impl Press {
+    /// Compressed, unless that is not wanted, or would not be shorter.
+    fn pack<'a>(&'a mut self, chunk: &'a [u8]) -> io::Result<&'a [u8]> {
+        let compressor = match (self.compression, &mut self.compressor) {
+            (Compression::None, _) => return Ok(chunk),
+            (Compression::Zstd, Some(compressor)) => compressor,
+            (Compression::Zstd, none) => none.insert(zstd::bulk::Compressor::new(LEVEL)?),
+        };
+        self.packed.resize(zstd::zstd_safe::compress_bound(chunk.len()), 0);
+        let n = compressor.compress_to_buffer(chunk, self.packed.as_mut_slice())?;
+        Ok(self.packed.get(..n).filter(|packed| packed.len() < chunk.len()).unwrap_or(chunk))
+    }
+}
+
+impl fmt::Debug for Press {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.compression.fmt(f)
+    }
 }
 
 impl Shared {
-    /// What a thread does until nothing more comes.
-    fn serve(&self, compression: Compression) {
-        let _guard = FailIfPanicking(self);
-        let mut compressor = match compression {
-            Compression::None => None,
-            Compression::Zstd => match zstd::bulk::Compressor::new(LEVEL) {
-                Ok(compressor) => Some(compressor),
-                Err(e) => return self.fail(e),
-            },
-        };
-        let mut packed = Vec::new();
+    /// Does what there is to do until nothing more comes.
+    fn serve(&self, press: &mut Press) {
         while let Some((number, chunk)) = self.take() {
-            let stored = match &mut compressor {
-                Some(compressor) => match pack(compressor, &chunk, &mut packed) {
-                    Ok(stored) => stored,
-                    Err(e) => return self.fail(e),
-                },
-                None => &chunk,
-            };
-            let leaf = Leaf::of(stored);
-            if !self.await_turn(number) {
-                break;
-            }
-            if let Err(e) = out::write_all(&self.file, stored) {
-                return self.fail(e);
-            }
-            let mut state = self.state.lock();
-            state.leaves.push(leaf);
-            state.free.push(chunk);
-            self.turned.notify_all();
+            self.put(press, number, chunk);
         }
+    }
+
+    /// Hashes a chunk, and writes it when all before it are written.
+    fn put(&self, press: &mut Press, number: u64, chunk: Vec<u8>) {
+        match self.try_put(press, number, &chunk) {
+            Ok(leaf) => {
+                let mut state = self.state.lock();
+                state.leaves.extend(leaf);
+                state.free.push(chunk);
+                self.turned.notify_all();
+            }
+            Err(e) => self.fail(e),
+        }
+    }
+
+    /// `None` if nothing more is written.
+    fn try_put(&self, press: &mut Press, number: u64, chunk: &[u8]) -> io::Result<Option<Leaf>> {
+        let stored = press.pack(chunk)?;
+        let leaf = Leaf::of(stored);
+        if !self.await_turn(number) {
+            return Ok(None);
+        }
+        self.out.write_all(stored)?;
+        Ok(Some(leaf))
     }
 
     fn take(&self) -> Option<(u64, Vec<u8>)> {
