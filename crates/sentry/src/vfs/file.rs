@@ -8,7 +8,7 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 
 use super::attrs::Attrs;
-use super::file_ops::{FileOps, Seek};
+use super::file_ops::{FileOps, OWN_POSITION, Seek};
 use super::mount::Path;
 use super::quota::OPEN_FILES;
 use crate::creds::Credentials;
@@ -220,7 +220,7 @@ impl File {
             return Err(Errno::EBADF);
         }
         if !self.ops.is_seekable() {
-            return self.ops.read(self, dst, 0).map(|n| self.accessed(n));
+            return self.ops.read(self, dst, OWN_POSITION).map(|n| self.accessed(n));
         }
         let mut position = self.position.lock();
         let n = self.ops.read(self, dst, *position)?;
@@ -237,7 +237,7 @@ impl File {
         if self.is_path_only() {
             return Err(Errno::EBADF);
         }
-        if !self.ops.is_seekable() && !self.is_dir() {
+        if !self.ops.is_seekable() && !self.ops.keeps_position() && !self.is_dir() {
             return Err(Errno::ESPIPE);
         }
         if !self.is_readable() {
@@ -255,7 +255,7 @@ impl File {
             return Err(Errno::EBADF);
         }
         if !self.ops.is_seekable() {
-            return self.ops.write(self, src, 0).map(|n| self.modified(n));
+            return self.ops.write(self, src, OWN_POSITION).map(|n| self.modified(n));
         }
         let mut position = self.position.lock();
         if self.flags() & c::O_APPEND != 0 {
@@ -277,7 +277,7 @@ impl File {
         if self.is_path_only() {
             return Err(Errno::EBADF);
         }
-        if !self.ops.is_seekable() {
+        if !self.ops.is_seekable() && !self.ops.keeps_position() {
             return Err(Errno::ESPIPE);
         }
         if !self.is_writable() {
@@ -304,6 +304,9 @@ impl File {
     pub fn seek(&self, whence: Seek, offset: i64) -> Result<u64, Errno> {
         if self.ops.ignores_seeks() {
             return Ok(0);
+        }
+        if self.ops.keeps_position() {
+            return self.ops.seek(self, whence, offset);
         }
         if !self.ops.is_seekable() {
             return Err(Errno::ESPIPE);

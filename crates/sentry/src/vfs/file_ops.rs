@@ -25,6 +25,9 @@ pub enum Seek {
     Hole,
 }
 
+/// The offset that stands for the position of what [keeps it itself](FileOps::keeps_position).
+pub const OWN_POSITION: u64 = u64::MAX;
+
 /// An entry as getdents64(2) gives it.
 #[derive(Clone, Copy, Debug)]
 pub struct DirEntry<'a> {
@@ -73,6 +76,12 @@ pub trait FileOps: Any + Send + Sync {
 
     /// Whether lseek(2) succeeds without having a meaning, as for the files of eventfd(2) and its kin.
     fn ignores_seeks(&self) -> bool {
+        false
+    }
+
+    /// Whether the position is kept behind it, by a description of the host's that others have too: reads and writes at
+    /// [`OWN_POSITION`] move it, and `seek` takes every kind.
+    fn keeps_position(&self) -> bool {
         false
     }
 

@@ -26,7 +26,7 @@ pub use context::FsContext;
 pub use dentry::{Dentry, SuperBlock};
 pub use fd_table::{Fd, FdTable};
 pub use file::File;
-pub use file_ops::{DirEntry, FileOps, Seek};
+pub use file_ops::{DirEntry, FileOps, OWN_POSITION, Seek};
 pub use inode::Inode;
 pub use mount::{Mount, MountFlags, Path};
 pub use namespace::{MountNamespace, Unmount};

@@ -110,3 +110,19 @@ fn descriptors_above_the_streams_are_not_inherited() {
 fn nothing_on_standard_input_is_an_end() {
     assert_eq!(output(stockade_do(&["cat"]).stdin(Stdio::null())), "");
 }
+
+#[test]
+fn a_file_is_sought_in_and_mapped_where_its_offset_is_the_callers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f");
+    std::fs::write(&path, "0123456789").unwrap();
+    let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    file.read_exact(&mut [0; 2]).unwrap();
+    let text = "import mmap, os; print(os.lseek(0, 0, 1), os.read(0, 2), os.lseek(0, 1, 1), os.pread(0, 2, 0), \
+        os.lseek(0, -1, 2), mmap.mmap(0, 10)[4:6]); os.pwrite(0, b'x', 1); os.lseek(0, 4, 0)";
+    let out = output(stockade_do(&["python3", "-c", text]).stdin(file.try_clone().unwrap()));
+    assert_eq!(out, "2 b'23' 5 b'01' 9 b'45'\n");
+    let mut rest = String::new();
+    file.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), std::fs::read(&path).unwrap().as_slice()), ("456789", &b"0x23456789"[..]));
+}

@@ -162,7 +162,7 @@ impl FileOps for HostFile {
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         // Not what the name says now: it may be gone.
         let (dev, ino) = self.inode.id()?;
-        Ok(Arc::new(Mapped { fd: Arc::clone(&self.fd), id: ObjectId { dev, ino } }))
+        Ok(mapped(Arc::clone(&self.fd), ObjectId { dev, ino }))
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
@@ -172,6 +172,11 @@ impl FileOps for HostFile {
         let found = stat_in(&self.fd, b"").map(|found| self.inode.attrs_of(&found));
         Some(found.inspect(|attrs| _ = self.inode.note(*attrs)))
     }
+}
+
+/// A file of the host for memory to be made of, by its descriptor.
+pub(crate) fn mapped(fd: Arc<HostFd>, id: ObjectId) -> Arc<dyn Mappable> {
+    Arc::new(Mapped { fd, id })
 }
 
 struct Mapped {

@@ -6,14 +6,21 @@ use stockade_abi::Errno;
 
 use super::host;
 use super::watch::Watched;
-use crate::fs::host::file::with_buffer;
+use crate::fs::host::file::{mapped, with_buffer};
 use crate::io::{Sink, Source};
-use crate::vfs::{Attrs, File, FileOps, Seek};
+use crate::mm::{Mappable, ObjectId};
+use crate::vfs::{Attrs, File, FileOps, HostFd, Seek};
 
 /// An inherited regular file that was opened anew: it has an offset of its own.
 pub(super) struct Reopened {
     pub(super) fd: Arc<Watched>,
     pub(super) attrs: Attrs,
+}
+
+/// The memory that a regular file of the host is.
+pub(super) fn mappable(fd: &Watched, attrs: &Attrs) -> Result<Arc<dyn Mappable>, Errno> {
+    let fd = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(host)?;
+    Ok(mapped(HostFd::new(fd)?, ObjectId { dev: attrs.dev, ino: attrs.ino }))
 }
 
 impl Reopened {
@@ -58,6 +65,10 @@ impl FileOps for Reopened {
                 .ok_or(Errno::EINVAL),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        mappable(&self.fd, &self.attrs)
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::SeekFrom;
 use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use stockade_abi::Errno;
 use stockade_abi::ioctl as io;
 
 use super::host;
+use super::reopened::mappable;
 use super::terminal::HostTerminal;
 use super::watch::Watched;
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
-use crate::mm::{MemoryManager, UserMemory};
+use crate::mm::{Mappable, MemoryManager, UserMemory};
 use crate::tty::Tty;
-use crate::vfs::{Attrs, File, FileOps, FileType, Seek};
+use crate::vfs::{Attrs, File, FileOps, FileType, OWN_POSITION, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
 /// A descriptor of the host.
@@ -43,7 +45,7 @@ impl HostStream {
         }
     }
 
-    fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
+    pub(super) fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
         if self.is_regular() {
             return rustix::io::write(&*self.fd, bytes).map_err(host);
         }
@@ -63,7 +65,22 @@ impl HostStream {
         rustix::io::write(&*self.fd, &bytes[..bytes.len().min(4096)]).map_err(host)
     }
 
-    fn read_some(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+    /// Of a regular file, at an offset.
+    fn read_some_at(&self, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
+        match offset {
+            OWN_POSITION => self.read_some(buf),
+            offset => rustix::io::pread(&*self.fd, buf, offset).map_err(host),
+        }
+    }
+
+    fn write_some_at(&self, bytes: &[u8], offset: u64, done: usize) -> Result<usize, Errno> {
+        match offset {
+            OWN_POSITION => self.write_some(bytes),
+            offset => rustix::io::pwrite(&*self.fd, bytes, offset.saturating_add(done as u64)).map_err(host),
+        }
+    }
+
+    pub(super) fn read_some(&self, buf: &mut [u8]) -> Result<usize, Errno> {
         if self.is_regular() {
             return rustix::io::read(&*self.fd, buf).map_err(host);
         }
@@ -84,7 +101,7 @@ impl HostStream {
 }
 
 impl FileOps for HostStream {
-    fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+    fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
         if dst.remaining() == 0 {
             return Ok(0);
         }
@@ -92,12 +109,12 @@ impl FileOps for HostStream {
             terminal.check_read()?;
         }
         with_buffer(dst.remaining(), |buf| {
-            let n = self.read_some(buf)?;
+            let n = self.read_some_at(buf, offset)?;
             if n == 0 { Ok(0) } else { dst.put(&buf[..n]) }
         })
     }
 
-    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+    fn write(&self, _file: &File, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
         if let Some(terminal) = &self.terminal {
             terminal.check_write()?;
         }
@@ -113,7 +130,7 @@ impl FileOps for HostStream {
             let n = src.take(buf)?;
             let mut done = 0;
             while done < n {
-                match self.write_some(&buf[done..n]) {
+                match self.write_some_at(&buf[done..n], offset, done) {
                     Ok(w) => done += w,
                     Err(Errno::EAGAIN) => {
                         // The rest was taken already: wait for its place here. The reader is the host's.
@@ -129,12 +146,28 @@ impl FileOps for HostStream {
     }
 
     fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
-        let n = self.write(file, src, 0)?;
+        let n = self.write(file, src, OWN_POSITION)?;
         Ok((n, 0))
     }
 
-    fn seek(&self, _file: &File, _whence: Seek, _offset: i64) -> Result<u64, Errno> {
-        Err(Errno::ESPIPE)
+    fn keeps_position(&self) -> bool {
+        self.is_regular()
+    }
+
+    fn seek(&self, _file: &File, whence: Seek, offset: i64) -> Result<u64, Errno> {
+        let at = |e: Errno| u64::try_from(offset).map_err(|_| e);
+        let to = match whence {
+            Seek::Set => SeekFrom::Start(at(Errno::EINVAL)?),
+            Seek::Current => SeekFrom::Current(offset),
+            Seek::End => SeekFrom::End(offset),
+            Seek::Data => SeekFrom::Data(at(Errno::ENXIO)?),
+            Seek::Hole => SeekFrom::Hole(at(Errno::ENXIO)?),
+        };
+        rustix::fs::seek(&*self.fd, to).map_err(host)
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        if self.is_regular() { mappable(&self.fd, &self.attrs) } else { Err(Errno::ENODEV) }
     }
 
     fn poll(&self) -> Readiness {
