@@ -124,6 +124,15 @@ impl Credentials {
         }
     }
 
+    /// Has the capabilities that another has.
+    pub fn copy_caps(&mut self, of: &Self) {
+        self.permitted = of.permitted;
+        self.effective = of.effective;
+        self.inheritable = of.inheritable;
+        self.bounding = of.bounding;
+        self.ambient = of.ambient;
+    }
+
     /// Who somebody with given ids is when a sandbox starts: root has every capability, others none.
     #[must_use]
     pub fn initial(uid: u32, gid: u32, groups: &[u32]) -> Self {

@@ -1,10 +1,12 @@
 //! Options and commands, declared once: parsing, help, completions and the man page come from here.
 
 mod control;
+mod exec;
 mod images;
 mod sandboxes;
 
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
+pub use exec::ExecArgs;
 pub use images::InspectArgs;
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -48,6 +50,11 @@ pub enum Command {
     /// everything, and nothing of that reaches the host. It keeps the caller's working directory, environment, user and
     /// groups, and has no network. Options end at COMMAND; what follows belongs to the program.
     Do(Box<DoArgs>),
+    /// Run a program in a running sandbox
+    ///
+    /// Environment, working directory, user and groups are those of the first process unless said otherwise. Options end at
+    /// ID; what follows belongs to the program.
+    Exec(Box<ExecArgs>),
     /// List the sandboxes that run, and the detached ones that have stopped
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -210,6 +217,10 @@ pub struct DoArgs {
     #[arg(long, short, help_heading = "Sandbox")]
     pub detach: bool,
 
+    /// Give the program a terminal of the sandbox's own; this one becomes raw meanwhile
+    #[arg(long, short, conflicts_with = "detach", help_heading = "Sandbox")]
+    pub tty: bool,
+
     /// Keep nothing of a detached sandbox when it ends
     #[arg(long, help_heading = "Sandbox")]
     pub rm: bool,
@@ -239,8 +250,8 @@ pub struct DoArgs {
     #[arg(long, short, help_heading = "Sandbox")]
     pub quiet: bool,
 
-    /// The program and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    /// The program and its arguments; with --detach it may be left out: the sandbox waits for `stockade exec` then
+    #[arg(required_unless_present = "detach", trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 

@@ -71,7 +71,8 @@ pub struct VolumeConfig {
 /// The first program of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessConfig {
-    /// At least one. The first without a slash is searched for along the `PATH` in `env`.
+    /// The first without a slash is searched for along the `PATH` in `env`. None at all: the sandbox waits for programs to
+    /// be executed in it.
     #[serde(with = "os::list")]
     pub argv: Vec<OsString>,
     /// `NAME=VALUE` each, no name twice.
@@ -96,6 +97,9 @@ pub struct ProcessConfig {
     pub blocked_signals: u64,
     /// Bit n-1 stands for signal n: those that the caller ignored, as nohup(1) arranges.
     pub ignored_signals: u64,
+    /// Whether the terminal among its standard streams is one of the sandbox's own, behind which the host's is.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 /// One resource limit of a process.

@@ -67,6 +67,7 @@ pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
         rlimits: caller.rlimits.clone(),
         blocked_signals: caller.blocked_signals,
         ignored_signals: caller.ignored_signals,
+        terminal: args.tty,
     };
     let sandbox = SandboxConfig {
         id,

@@ -2,10 +2,11 @@
 
 use crate::config::{Limits, OverlayConfig, SandboxConfig, StraceConfig};
 use crate::failure::{Failure, reason};
-use crate::front::{Audience, Ending, Signals, Terminal, lost, watch};
+use crate::front::{Audience, Ending, OnTerminal, OwnTerminal, Signals, Terminal, lost, watch};
 use crate::logging::{Journal, Sink};
 use crate::plan::Plan;
 use crate::state::{Record, Registered, StateDir};
+use crate::terminal::{Outer, wait_for_foreground};
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -28,6 +29,8 @@ pub struct Boot<'a> {
     pub log: Arc<Sink>,
     /// The control socket, which listens.
     pub control: &'a OwnedFd,
+    /// The terminal that the program's standard streams are, if they are not this process's.
+    pub terminal: Option<&'a OwnedFd>,
     /// Where the host is: what the sentry tells of times is told so.
     pub zone: Zone,
 }
@@ -42,22 +45,32 @@ pub fn run(
     state_dir: Option<&Path>,
     sentry: impl FnOnce(Boot<'_>) -> u8,
 ) -> Result<u8, Failure> {
+    if plan.sandbox.process.terminal {
+        wait_for_foreground();
+    }
     let signals = Signals::block().map_err(|e| on_host(plan, &e))?;
     let state = StateDir::open(state_dir)?;
     let mut registered = state.register(Record::new(&plan.sandbox))?;
     let terminal = Terminal::save();
     let notice = |text: &str| {
-        if !plan.quiet {
-            say(text);
+        match (plan.quiet, plan.sandbox.process.terminal) {
+            (true, _) => {}
+            (false, false) => say(text),
+            // The terminal is raw.
+            (false, true) => say(&format!("{text}\r")),
         }
     };
-    let place = Place { plan, state: &state, signals: &signals, registered: &mut registered };
+    let outer = plan.sandbox.process.terminal.then(Outer::open).transpose();
+    let outer = outer.map_err(|e| on_host(plan, &e))?;
+    let place = Place { plan, state: &state, signals: &signals, registered: &mut registered, outer };
     let end = place.live(sentry, || Ok(()), notice)?;
     drop(terminal);
     if let Some(failure) = end.message {
         say(&failure.to_string());
     }
-    end.limits_hit.iter().for_each(|text| notice(text));
+    if !plan.quiet {
+        end.limits_hit.iter().for_each(|text| say(text));
+    }
     Ok(end.status)
 }
 
@@ -67,6 +80,8 @@ pub(crate) struct Place<'a> {
     pub(crate) state: &'a StateDir,
     pub(crate) signals: &'a Signals,
     pub(crate) registered: &'a mut Registered,
+    /// What carries a terminal of the sandbox's own.
+    pub(crate) outer: Option<Outer>,
 }
 
 /// How a sandbox ended.
@@ -87,7 +102,7 @@ impl Place<'_> {
         launched: impl FnOnce() -> io::Result<()>,
         audience: impl Audience,
     ) -> Result<End, Failure> {
-        let Place { plan, state, signals, registered } = self;
+        let Place { plan, state, signals, registered, outer } = self;
         let config = &plan.sandbox;
         let on_host = |e: io::Error| on_host(plan, &e);
         let log = Sink::open(&config.log)?
@@ -99,22 +114,28 @@ impl Place<'_> {
         // A host without it has guests without it.
         let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let zone = Zone::of_host();
-        let keep = log.keep().into_iter().chain([control.as_raw_fd()]).collect();
+        let terminal = outer.as_ref().map(|outer| &outer.slave);
+        let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
+        let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd)).collect();
         let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
         let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
         let boot = |host| {
             let (log, zone) = (Arc::clone(&log), zone.clone());
-            Boot { config, host, cpu: first_cpu(&cpus), memory_is_bounded, log, control: &control, zone }
+            let (cpu, control) = (first_cpu(&cpus), &control);
+            Boot { config, host, cpu, memory_is_bounded, log, control, terminal, zone }
         };
         let mut handle =
             launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
         // Who connects when the sentry is gone shall see it.
         drop(control);
         launched().map_err(on_host)?;
+        let terminal = outer.map(OwnTerminal::start).transpose().map_err(on_host)?;
         registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
-        let ending = watch(&mut handle, signals, plan.timeout, audience).map_err(on_host)?;
+        let mut sandbox = OnTerminal { sandbox: &mut handle, terminal: terminal.as_ref() };
+        let ending = watch(&mut sandbox, signals, plan.timeout, audience).map_err(on_host)?;
         let message = ending.message(plan, || lost(&config.id, &mut handle, state));
         drop(handle);
+        terminal.into_iter().for_each(OwnTerminal::finish);
         let limits_hit = limits_hit(&config.limits, &cgroup.events());
         Ok(End { status: Ending::status(&ending), message, limits_hit })
     }

@@ -17,10 +17,11 @@ use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost, crash};
 use stockade_control::server::{Sandbox, SandboxParts, Server};
+use stockade_control::types::proc::ProcessDefaults;
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::diagnosis;
-use stockade_sentry::fs::stdio;
+use stockade_sentry::fs::stdio::{self, Bridge, Imported};
 use stockade_sentry::strace::{Filter, UnknownCall};
 use stockade_sentry::task::search::{Relative, find_program};
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess, memory_watch};
@@ -36,11 +37,14 @@ use crate::run::{Boot, memory_hit};
 /// How long the end of a sandbox waits for answers to calls that it ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
+/// How long it waits for whoever reads the program's terminal outside.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
 /// how the program ended.
 #[must_use]
 pub fn boot(boot: Boot<'_>) -> u8 {
-    let Boot { config, mut host, cpu, memory_is_bounded, log, control, zone } = boot;
+    let Boot { config, mut host, cpu, memory_is_bounded, log, control, terminal, zone } = boot;
     let platform = match start_platform(&host) {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
@@ -79,17 +83,27 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         owner: host.caller.uid,
         zone,
         log: Box::new(level),
+        defaults: defaults(&config.process),
         proc: host.proc,
     });
     let server = match control.try_clone().and_then(|socket| Server::start(socket, sandbox)) {
         Ok(server) => server,
         Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),
     };
-    let outcome = match start(&kernel, config, mounts, &link) {
-        Ok(terminal) => {
+    let started = if config.process.argv.is_empty() {
+        kernel.start_empty().map(|()| First::default())
+    } else {
+        start(&kernel, config, mounts, &link, terminal)
+    };
+    let outcome = match started {
+        Ok(First { tty, bridge }) => {
             tell(&link, &Event::Started);
-            obey(&kernel, &link, terminal);
-            outcome_of(kernel.wait())
+            obey(&kernel, &link, tty);
+            let status = kernel.wait();
+            if let Some(bridge) = bridge {
+                bridge.flush(LAST_OUTPUT);
+            }
+            outcome_of(status)
         }
         Err(e) => Outcome::NotStarted(e.raw()),
     };
@@ -189,12 +203,21 @@ fn host_descriptors(config: &SandboxConfig) -> usize {
     usize::try_from(all.saturating_sub(own).max(all / 4)).unwrap_or(usize::MAX)
 }
 
+/// The terminal of the first process, if it has one.
+#[derive(Default)]
+struct First {
+    tty: Option<Arc<Tty>>,
+    /// What is between that and one of the host, if it is the sandbox's own.
+    bridge: Option<Arc<Bridge>>,
+}
+
 fn start(
     kernel: &Arc<Kernel>,
     config: &SandboxConfig,
     mounts: Arc<MountNamespace>,
     link: &Link,
-) -> Result<Option<Arc<Tty>>, Errno> {
+    terminal: Option<&OwnedFd>,
+) -> Result<First, Errno> {
     let process = &config.process;
     let creds = Credentials::initial(process.uid, process.gid, &process.groups);
     let root = mounts.root();
@@ -214,15 +237,21 @@ fn start(
     let path = process.env.iter().find_map(|v| v.as_bytes().strip_prefix(b"PATH="));
     let path = path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
     let path = find_program(&creds, &fs, name, path, Relative::ToCwd)?;
-    let (files, terminal) = stdio::import(kernel, &request, standard_streams())?;
+    let Imported { files, terminal, bridge } =
+        stdio::import(kernel, &request, standard_streams(terminal), process.terminal)?;
+    let terminal = match &bridge {
+        Some(bridge) => Some(bridge.terminal()),
+        None => terminal.map(|terminal| terminal as Arc<dyn Terminal>),
+    };
     let tty = terminal.as_ref().map(|terminal| Arc::clone(terminal.tty()));
-    kernel.start(NewProcess {
+    let leader = kernel.start(NewProcess {
         creds: creds.clone(),
+        keeps_caps: false,
         mounts,
         pidns: Arc::clone(&kernel.root_pidns),
         fs,
         files,
-        terminal: terminal.map(|terminal| terminal as Arc<dyn Terminal>),
+        terminal,
         limits: limits(process),
         path,
         file: None,
@@ -232,16 +261,33 @@ fn start(
         blocked: process.blocked_signals,
         ignored: process.ignored_signals,
     })?;
-    Ok(tty)
+    if let Some(bridge) = &bridge {
+        bridge.start(&leader)?;
+    }
+    Ok(First { tty, bridge })
 }
 
-/// Standard input, output and error as they were inherited. One that is closed stays so.
-fn standard_streams() -> Vec<(i32, OwnedFd)> {
-    let streams = [
-        io::stdin().as_fd().try_clone_to_owned(),
-        io::stdout().as_fd().try_clone_to_owned(),
-        io::stderr().as_fd().try_clone_to_owned(),
-    ];
+/// What programs that are executed later begin with.
+fn defaults(process: &ProcessConfig) -> ProcessDefaults {
+    ProcessDefaults {
+        envv: process.env.iter().map(|v| v.to_string_lossy().into_owned()).collect(),
+        working_directory: process.cwd.to_string_lossy().into_owned(),
+        kuid: process.uid,
+        kgid: process.gid,
+        extra_kgids: process.groups.clone(),
+    }
+}
+
+/// Standard input, output and error as they were inherited, or a terminal for all three. One that is closed stays so.
+fn standard_streams(terminal: Option<&OwnedFd>) -> Vec<(i32, OwnedFd)> {
+    let streams = match terminal {
+        Some(terminal) => [terminal.try_clone(), terminal.try_clone(), terminal.try_clone()],
+        None => [
+            io::stdin().as_fd().try_clone_to_owned(),
+            io::stdout().as_fd().try_clone_to_owned(),
+            io::stderr().as_fd().try_clone_to_owned(),
+        ],
+    };
     (0..).zip(streams).filter_map(|(number, stream)| Some((number, stream.ok()?))).collect()
 }
 
@@ -265,11 +311,21 @@ fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: Option<Arc<Tty>>) {
     let serve = move || {
         while let Ok(Some(request)) = link.asked() {
             let init = kernel.init_tgid();
+            let signo = match request {
+                Request::Signal(signal) => i32::from(signal.signal),
+                Request::Kill => stockade_abi::signal::SIGKILL,
+            };
+            if kernel.end_empty(signo) {
+                continue;
+            }
             let tree = kernel.tree.lock();
             // A process that has ended already needs no signal.
             let _ = match request {
                 Request::Signal(signal) => {
                     let info = SigInfo::new(i32::from(signal.signal), si::SI_USER);
+                    if let Some(terminal) = terminal.as_ref().and_then(|tty| kernel.ttys.get(tty.number)) {
+                        terminal.window_changed();
+                    }
                     let foreground = terminal.as_ref().map_or(0, |tty| tty.control().foreground);
                     if signal.from_terminal {
                         tree.send_pgrp(if foreground > 0 { foreground } else { init }, &info)

@@ -17,9 +17,10 @@ mod container;
 mod events;
 mod logging;
 mod usage;
+mod proc;
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -109,16 +110,43 @@ impl Client {
         arg: &impl Serialize,
         files: &[BorrowedFd<'_>],
     ) -> Result<R, Error> {
+        self.begin(method, arg, files)?;
+        self.finish()
+    }
+
+    /// Calls a method; [`finish`](Self::finish) waits for its result. This is readable when that will not take long.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn begin(
+        &mut self,
+        method: &str,
+        arg: &impl Serialize,
+        files: &[BorrowedFd<'_>],
+    ) -> Result<(), Error> {
         let text = serde_json::to_vec(&Call { method, arg: Some(arg) })?;
         match self.0.send(&text, files) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Err(Error::Ended),
-            other => other?,
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(Error::Ended),
+            other => Ok(other?),
         }
+    }
+
+    /// Waits for the result of the method that was called.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn finish<R: DeserializeOwned>(&mut self) -> Result<R, Error> {
         let message = self.0.receive()?.ok_or(Error::Ended)?;
         let answer: Answer = serde_json::from_slice(&message.text)?;
         if !answer.success {
             return Err(Error::Remote { message: answer.err, errno: answer.errno });
         }
         Ok(serde_json::from_str(answer.result.as_deref().map_or("null", |r| r.get()))?)
+    }
+}
+
+impl AsFd for Client {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -19,6 +19,7 @@ macro_rules! methods {
 }
 
 const METHODS: &[(&str, Handler)] = methods! {
+    "Proc.Defaults" => proc::defaults;
     "Proc.Exec" => proc::exec;
     "Proc.Ps" => processes::ps;
     "containerManager.Event" => usage::event;

@@ -10,7 +10,6 @@ mod error;
 mod exec;
 mod executed;
 mod files;
-mod home;
 mod logging;
 mod methods;
 mod peer;
@@ -19,6 +18,7 @@ mod processes;
 mod sandbox;
 mod signals;
 mod usage;
+mod users;
 mod zone;
 
 pub use connections::Server;

@@ -10,6 +10,7 @@ use stockade_sentry::vfs::MountNamespace;
 use super::emitter::Emitter;
 use super::executed::Executed;
 use super::{Error, LogLevel, Zone};
+use crate::types::proc::ProcessDefaults;
 
 /// A sandbox, as its control server sees it.
 pub struct Sandbox {
@@ -25,6 +26,7 @@ pub struct Sandbox {
     mounts: Arc<MountNamespace>,
     /// Where it is: times are told so.
     pub(super) zone: Zone,
+    pub(super) defaults: ProcessDefaults,
     proc: OwnedFd,
 }
 
@@ -42,6 +44,8 @@ pub struct SandboxParts {
     pub zone: Zone,
     /// The level of its log.
     pub log: Box<dyn LogLevel>,
+    /// What its first process is started with, or would be.
+    pub defaults: ProcessDefaults,
     /// A proc file system of the sentry's own PID namespace.
     pub proc: OwnedFd,
 }
@@ -50,7 +54,7 @@ impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
     #[must_use]
     pub fn new(parts: SandboxParts) -> Arc<Self> {
-        let SandboxParts { id, kernel, mounts, owner, zone, log, proc } = parts;
+        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc } = parts;
         Arc::new(Self {
             id,
             kernel,
@@ -60,6 +64,7 @@ impl Sandbox {
             log,
             mounts,
             zone,
+            defaults,
             proc,
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stockade_abi::Errno;
-use stockade_abi::signal::{SigInfo, si};
+use stockade_abi::signal::{SIGWINCH, SigInfo, si};
 use stockade_sentry::task::{Kernel, Tree};
 
 use super::methods::Nothing;
@@ -17,6 +17,9 @@ pub(super) fn signal(sandbox: &Arc<Sandbox>, args: SignalArgs, _: Files) -> Resu
     }
     sandbox.container(&args.cid)?;
     let kernel = &sandbox.kernel;
+    if args.pid == 0 && args.mode == SignalDeliveryMode::Process && kernel.end_empty(args.signo) {
+        return Ok(Nothing {});
+    }
     let info = SigInfo::new(args.signo, si::SI_USER);
     let tree = kernel.tree.lock();
     match args.mode {
@@ -42,6 +45,11 @@ pub(super) fn signal(sandbox: &Arc<Sandbox>, args: SignalArgs, _: Files) -> Resu
                 return Err(Error::new("no foreground process group attached to TTY"));
             }
             tree.send_pgrp(foreground, &info).map_err(|e| about(foreground, e))?;
+            if args.signo == SIGWINCH
+                && let Some(terminal) = kernel.ttys.get(tty.number)
+            {
+                terminal.window_changed();
+            }
         }
         SignalDeliveryMode::ProcessGroup => {
             let pid = addressee(kernel, &args)?;

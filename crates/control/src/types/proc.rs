@@ -31,10 +31,14 @@ pub struct ExecArgs {
     /// Supplementary groups.
     #[serde(rename = "ExtraKGIDs")]
     pub extra_kgids: Vec<u32>,
-    /// Capabilities; null for none, and for a root user all that the container has.
+    /// Capabilities; null for none, and for a root user all that the container has. Those that are given are the program's,
+    /// whoever the user is, unless the file is set-user-ID or has capabilities of its own.
     #[serde(rename = "Capabilities")]
     pub capabilities: Option<TaskCapabilities>,
-    /// Descriptors 0, 1 and 2 are one terminal of the host, which becomes the controlling terminal.
+    /// Descriptors 0, 1 and 2 are one terminal of the host. The program gets a controlling terminal inside, with modes and
+    /// window of that one, which becomes raw and carries what is typed and shown until the program ends or it is hung up.
+    /// A change of its window is seen within half a second, or when somebody sends SIGWINCH to the foreground
+    /// (`containerManager.Signal`).
     #[serde(rename = "StdioIsPty")]
     pub stdio_is_pty: bool,
     /// The container; empty for the one there is.
@@ -90,4 +94,34 @@ pub struct Limit {
     /// The hard one.
     #[serde(rename = "Max")]
     pub max: u64,
+}
+
+/// Arguments of `Proc.Defaults`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DefaultsArgs {
+    /// `NAME` or `UID`, with `:GROUP` or `:GID` if the group is not the user's own, as the sandbox's `/etc/passwd` and
+    /// `/etc/group` know them; empty for the first process's user.
+    #[serde(rename = "User")]
+    pub user: String,
+}
+
+/// What the first process was started with, or would have been, and what [`ExecArgs`] take of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessDefaults {
+    /// Environment: `NAME=VALUE` each; HOME is that of the user who was asked for.
+    pub envv: Vec<String>,
+    /// Working directory.
+    #[serde(rename = "wd")]
+    pub working_directory: String,
+    /// User id in the root user namespace.
+    #[serde(rename = "KUID")]
+    pub kuid: u32,
+    /// Group id in the root user namespace.
+    #[serde(rename = "KGID")]
+    pub kgid: u32,
+    /// Supplementary groups: those that `/etc/group` has a named user in, and none if a group was asked for.
+    #[serde(rename = "ExtraKGIDs")]
+    pub extra_kgids: Vec<u32>,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::signal::SigSet;
+use stockade_abi::signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SigSet};
 
 use super::exec::ExecRequest;
 use super::group::ThreadGroup;
@@ -24,6 +24,8 @@ use crate::vfs::{FdTable, File, FsContext, MountNamespace};
 pub struct NewProcess {
     /// Who it is.
     pub creds: Credentials,
+    /// Whether it has exactly the capabilities of `creds`, where execve(2) would give it others by its user id.
+    pub keeps_caps: bool,
     /// Its mounts.
     pub mounts: Arc<MountNamespace>,
     /// Where it gets its number.
@@ -75,6 +77,17 @@ impl Kernel {
         }
     }
 
+    /// In a sandbox without a first process: whether a signal that would have been its, ends the sandbox.
+    #[must_use]
+    pub fn end_empty(&self, signo: i32) -> bool {
+        let ends = [SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM].contains(&signo);
+        if self.init_tgid() == 0 && ends {
+            self.shut_down(signo);
+            return true;
+        }
+        false
+    }
+
     /// Starts another process.
     ///
     /// # Errors
@@ -113,6 +126,7 @@ impl Kernel {
                 no_follow: false,
                 personality: 0,
                 shares_fs: false,
+                keeps_caps: process.keeps_caps,
             },
         )?;
         let pidns = process.pidns;

@@ -42,6 +42,9 @@ pub struct ExecRequest<'a> {
     pub personality: u32,
     /// Whether another process has the same root and working directory (CLONE_FS).
     pub shares_fs: bool,
+    /// Whether it has the capabilities of `creds`, unless the file gives others: who starts a process from outside says
+    /// what it has.
+    pub keeps_caps: bool,
 }
 
 /// A program in memory, ready to run.
@@ -120,7 +123,10 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
     let caps = program.file.path.dentry.inode.get_xattr(b"security.capability");
     let caps = caps.ok().and_then(|xattr| FileCaps::parse(&xattr));
     let executed = Executed { attrs, caps, nosuid, shares_fs: request.shares_fs };
-    let (creds, secure) = request.creds.after_exec(&executed)?;
+    let (mut creds, secure) = request.creds.after_exec(&executed)?;
+    if request.keeps_caps && creds.euid == request.creds.euid && executed.caps.is_none() {
+        creds.copy_caps(request.creds);
+    }
     let personality = request.personality & !if secure { PER_CLEAR_ON_SETID } else { READ_IMPLIES_EXEC };
     let space = kernel.platform.new_address_space()?;
     let mm = MemoryManager::new(space, kernel.platform.layout());
@@ -194,6 +200,7 @@ pub fn exec(
             no_follow: program.no_follow,
             personality: task.personality.load(Ordering::Relaxed),
             shares_fs: shares_fs(&task),
+            keeps_caps: false,
         },
     )?;
     become_only_thread(&task)?;

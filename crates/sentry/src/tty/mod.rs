@@ -119,6 +119,9 @@ pub trait Terminal: Send + Sync {
     /// # Errors
     /// EIO while it is locked or once it was hung up, EACCES, EBUSY.
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno>;
+
+    /// Somebody outside says that its window has another size.
+    fn window_changed(&self) {}
 }
 
 /// The terminals of a sandbox, by their numbers. They live as long as somebody has them open, or was started on them.

@@ -2,9 +2,10 @@
 
 mod ioctl;
 mod master;
+mod outside;
 mod slave;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
@@ -18,7 +19,7 @@ use super::{Terminal, Tty};
 use crate::io::Source;
 use crate::task::{Kernel, Task, current};
 use crate::vfs::FileOps;
-use crate::wait::{Readiness, WaitQueue};
+use crate::wait::{Observer, Readiness, WaitQueue};
 
 /// Both sides.
 pub struct Pty {
@@ -27,6 +28,8 @@ pub struct Pty {
     state: Mutex<State>,
     master_queue: Arc<WaitQueue>,
     slave_queue: Arc<WaitQueue>,
+    /// Told when the window outside may have another size, if there is one.
+    window: OnceLock<Arc<dyn Observer>>,
 }
 
 struct State {
@@ -68,22 +71,7 @@ impl State {
 /// # Errors
 /// ENOSPC if there are too many.
 pub fn open_master(task: &Task) -> Result<Arc<dyn FileOps>, Errno> {
-    let pty = task.kernel.ttys.add(task.creds().fsuid.0, |tty| Pty {
-        tty,
-        kernel: Arc::downgrade(&task.kernel),
-        state: Mutex::new(State {
-            line: Discipline::default(),
-            size: Winsize::default(),
-            locked: true,
-            exclusive: false,
-            packet: None,
-            master_is_open: true,
-            slaves: None,
-        }),
-        master_queue: Arc::new(WaitQueue::new()),
-        slave_queue: Arc::new(WaitQueue::new()),
-    })?;
-    Ok(Arc::new(Master(pty)))
+    Ok(Arc::new(Master(Pty::make(&task.kernel, task.creds().fsuid.0)?)))
 }
 
 /// Moves bytes of a write into a line, as many at once as there surely is `room` for, and `most` in all; how many.
@@ -128,9 +116,34 @@ impl Terminal for Pty {
         drop(state);
         Ok(Arc::new(Slave::new(&self)))
     }
+
+    fn window_changed(&self) {
+        if let Some(observer) = self.window.get() {
+            observer.notify(Readiness::PRI);
+        }
+    }
 }
 
 impl Pty {
+    fn make(kernel: &Arc<Kernel>, uid: u32) -> Result<Arc<Self>, Errno> {
+        kernel.ttys.add(uid, |tty| Self {
+            tty,
+            kernel: Arc::downgrade(kernel),
+            state: Mutex::new(State {
+                line: Discipline::default(),
+                size: Winsize::default(),
+                locked: true,
+                exclusive: false,
+                packet: None,
+                master_is_open: true,
+                slaves: None,
+            }),
+            master_queue: Arc::new(WaitQueue::new()),
+            slave_queue: Arc::new(WaitQueue::new()),
+            window: OnceLock::new(),
+        })
+    }
+
     /// Sends what is due after input, and wakes whom it concerns.
     fn follow_up(&self, effects: &Effects) {
         if !effects.signals.is_empty()
@@ -159,7 +172,9 @@ impl Pty {
     }
 
     fn master_closed(&self) {
-        self.state.lock().master_is_open = false;
+        if !std::mem::replace(&mut self.state.lock().master_is_open, false) {
+            return;
+        }
         if let Some(kernel) = self.kernel.upgrade() {
             kernel.ttys.remove(self.tty.number);
             self.tty.hang_up(&mut kernel.tree.lock());

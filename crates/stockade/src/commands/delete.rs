@@ -29,7 +29,10 @@ pub(super) fn run(args: &DeleteArgs, state_dir: Option<&Path>) -> Result<ExitCod
 
 fn delete(state: &StateDir, id: &str, force: bool) -> Result<(), Failure> {
     let record = state.sandbox(id)?;
-    if force && record.status != Status::Stopped {
+    if record.status == Status::Stopped {
+        // Its owner, who has noted that, may be about to go.
+        gone(state, &record)?;
+    } else if force {
         end(state, &record)?;
     }
     state.remove(id)

@@ -6,6 +6,7 @@ mod delete;
 mod do_;
 mod doctor;
 mod events;
+mod exec;
 mod inspect;
 mod kill;
 mod list;
@@ -40,7 +41,7 @@ pub fn main() -> ExitCode {
             drop(error.print());
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ if means_do(&arguments) => OWN_ERROR.into(),
+                _ if runs_a_program(&arguments) => OWN_ERROR.into(),
                 _ => ExitCode::from(2),
             }
         }
@@ -51,6 +52,7 @@ fn run(cli: Cli) -> ExitCode {
     let state_dir = cli.state_dir.as_deref();
     let (result, failed) = match cli.command {
         Command::Do(args) => (do_::run(*args, state_dir), ExitCode::from(OWN_ERROR)),
+        Command::Exec(args) => (exec::run(&args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::List(args) => (list::run(&args, state_dir), ExitCode::FAILURE),
         Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
         Command::Logs(args) => (logs::run(&args, state_dir), ExitCode::FAILURE),
@@ -95,14 +97,14 @@ fn write(text: &str) -> Result<bool, Failure> {
     }
 }
 
-/// Whether the command of these arguments, which did not parse, is `do`.
-fn means_do(arguments: &[OsString]) -> bool {
+/// Whether the command of these arguments, which did not parse, has the exit status of a program.
+fn runs_a_program(arguments: &[OsString]) -> bool {
     let mut rest = arguments.iter().skip(1).map(OsString::as_os_str);
     while let Some(argument) = rest.next() {
         if argument == OsStr::new("--state-dir") {
             rest.next();
         } else if !argument.as_encoded_bytes().starts_with(b"-") {
-            return argument == OsStr::new("do");
+            return [OsStr::new("do"), OsStr::new("exec")].contains(&argument);
         }
     }
     false

@@ -19,6 +19,7 @@ fn sample() -> SandboxConfig {
             rlimits: vec![Rlimit { resource: 7, soft: 1024, hard: u64::MAX }],
             blocked_signals: 1 << 63,
             ignored_signals: 1,
+            terminal: true,
         },
         limits: Limits {
             memory: 1 << 30,

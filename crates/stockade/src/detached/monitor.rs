@@ -45,7 +45,7 @@ fn live(
     let log = OutputLog::create(registered.path()).map_err(on_host)?;
     let pump = Pump::place().map_err(on_host)?;
     let mut pumping = None;
-    let place = Place { plan, state, signals: &signals, registered: &mut registered };
+    let place = Place { plan, state, signals: &signals, registered: &mut registered, outer: None };
     let launched = || {
         pumping = Some(pump.start(log)?);
         Ok(())

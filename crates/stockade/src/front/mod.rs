@@ -5,6 +5,7 @@
 //! In order: [`Signals::block`], [`Terminal::save`], start the sandbox, [`watch`], [`Ending::report`].
 
 mod ending;
+mod own_terminal;
 mod protocol;
 mod sentry;
 mod signals;
@@ -12,6 +13,7 @@ mod terminal;
 mod watch;
 
 pub use ending::{Ending, TIMED_OUT};
+pub(crate) use own_terminal::{OnTerminal, OwnTerminal};
 pub use protocol::{Event, Forwarded, Outcome, Request};
 pub use sentry::{FrontLine, lost};
 pub use signals::Signals;

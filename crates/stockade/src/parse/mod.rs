@@ -1,6 +1,7 @@
 //! The values of options: sizes, durations, volumes, variables, names. Each parser is a plain function that says what is
 //! wrong and what would be right.
 
+mod capability;
 mod cpus;
 mod duration;
 mod env;
@@ -9,6 +10,7 @@ mod level;
 mod name;
 mod overlay;
 mod signal;
+mod pass_fd;
 mod since;
 mod size;
 mod strace;
@@ -17,6 +19,7 @@ mod volume;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+pub use capability::capability;
 pub use cpus::cpus;
 pub use duration::duration;
 pub use env::{EnvArg, annotation, env};
@@ -25,6 +28,7 @@ pub use level::level;
 pub use name::{hostname, sandbox_id};
 pub use overlay::{OverlayArg, overlay};
 pub use signal::signal;
+pub use pass_fd::{PassFd, pass_fd};
 pub use since::{Since, since};
 pub use size::{format_size, size};
 pub use strace::strace_calls;
@@ -38,10 +42,12 @@ pub fn any(value: &[u8]) {
     let Ok(text) = std::str::from_utf8(value) else { return };
     drop((
         annotation(text),
+        capability(text),
         cpus(text),
         duration(text),
         hostname(text),
         id_number(text),
+        pass_fd(text),
         sandbox_id(text),
         strace_calls(text),
     ));

@@ -5,6 +5,7 @@
 mod control;
 mod crash;
 mod detached;
+mod exec;
 mod files;
 mod hostile;
 mod identity;
@@ -12,6 +13,7 @@ mod limits;
 mod memory;
 mod posture;
 mod processes;
+mod pty;
 mod strace;
 mod streams;
 mod terminal;

@@ -3,7 +3,9 @@
 //! Their descriptions are shared with others on the host: offsets are theirs, and O_NONBLOCK is not set on them. What
 //! would block is asked for beforehand, and waited for by a thread of its own.
 
+mod bridge;
 mod import;
+mod modes;
 mod reopened;
 mod stream;
 mod terminal;
@@ -16,7 +18,8 @@ use rustix::io::Errno as HostErrno;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
-pub use self::import::import;
+pub use self::bridge::Bridge;
+pub use self::import::{Imported, import};
 pub use self::terminal::HostTerminal;
 
 use self::reopened::Reopened;

@@ -11,7 +11,7 @@ use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 
 use super::stream::HostStream;
 use super::watch::Watched;
-use super::{attrs_of, check_reopening, host};
+use super::{attrs_of, check_reopening, host, modes};
 use crate::mm::{MemoryManager, UserMemory};
 use crate::task::Kernel;
 use crate::tty::termios::{Termios, Winsize};
@@ -87,31 +87,13 @@ impl HostTerminal {
         match request {
             io::TCGETS => {
                 let t = termios::tcgetattr(&*self.fd).map_err(host)?;
-                let mut cc = [0; 19];
-                for (to, index) in cc.iter_mut().zip(SPECIAL) {
-                    *to = t.special_codes[*index];
-                }
-                let k = Termios {
-                    iflag: t.input_modes.bits(),
-                    oflag: t.output_modes.bits(),
-                    cflag: t.control_modes.bits(),
-                    lflag: t.local_modes.bits(),
-                    line: 0,
-                    cc,
-                };
-                mem.copy_out(arg, &k)?;
+                mem.copy_out(arg, &modes::of(&t))?;
             }
             io::TCSETS | io::TCSETSW | io::TCSETSF => {
                 self.hold_changes()?;
                 let k: Termios = mem.copy_in(arg)?;
                 let mut t = termios::tcgetattr(&*self.fd).map_err(host)?;
-                t.input_modes = termios::InputModes::from_bits_retain(k.iflag);
-                t.output_modes = termios::OutputModes::from_bits_retain(k.oflag);
-                t.control_modes = termios::ControlModes::from_bits_retain(k.cflag);
-                t.local_modes = termios::LocalModes::from_bits_retain(k.lflag);
-                for (from, index) in k.cc.iter().zip(SPECIAL) {
-                    t.special_codes[*index] = *from;
-                }
+                modes::put(&mut t, &k);
                 let when = match request {
                     io::TCSETS => termios::OptionalActions::Now,
                     io::TCSETSW => termios::OptionalActions::Drain,
@@ -120,9 +102,7 @@ impl HostTerminal {
                 termios::tcsetattr(&*self.fd, when, &t).map_err(host)?;
             }
             io::TIOCGWINSZ => {
-                let w = termios::tcgetwinsize(&*self.fd).map_err(host)?;
-                let (row, col, xpixel, ypixel) = (w.ws_row, w.ws_col, w.ws_xpixel, w.ws_ypixel);
-                mem.copy_out(arg, &Winsize { row, col, xpixel, ypixel })?;
+                mem.copy_out(arg, &modes::size_of(&*self.fd)?)?;
             }
             io::TIOCSWINSZ => {
                 let w: Winsize = mem.copy_in(arg)?;
@@ -150,24 +130,3 @@ impl Terminal for HostTerminal {
         Ok(Arc::new(self.opened()))
     }
 }
-
-/// The indices of `c_cc`, in the kernel's order.
-const SPECIAL: &[termios::SpecialCodeIndex] = &[
-    termios::SpecialCodeIndex::VINTR,
-    termios::SpecialCodeIndex::VQUIT,
-    termios::SpecialCodeIndex::VERASE,
-    termios::SpecialCodeIndex::VKILL,
-    termios::SpecialCodeIndex::VEOF,
-    termios::SpecialCodeIndex::VTIME,
-    termios::SpecialCodeIndex::VMIN,
-    termios::SpecialCodeIndex::VSWTC,
-    termios::SpecialCodeIndex::VSTART,
-    termios::SpecialCodeIndex::VSTOP,
-    termios::SpecialCodeIndex::VSUSP,
-    termios::SpecialCodeIndex::VEOL,
-    termios::SpecialCodeIndex::VREPRINT,
-    termios::SpecialCodeIndex::VDISCARD,
-    termios::SpecialCodeIndex::VWERASE,
-    termios::SpecialCodeIndex::VLNEXT,
-    termios::SpecialCodeIndex::VEOL2,
-];

@@ -4,13 +4,16 @@ mod commands;
 mod conformance;
 mod wire;
 
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use serde_json::{Value, json};
 
 /// A sandbox in a state directory of its own, for as long as this lives.
 pub(crate) struct Live {
@@ -90,6 +93,18 @@ impl Client {
     /// Sends text; gives the answer to it.
     pub(crate) fn raw(&mut self, text: &str) -> Value {
         self.0.write_all(text.as_bytes()).unwrap();
+        self.answer()
+    }
+
+    /// Calls a method, with descriptors; gives the answer.
+    pub(crate) fn call(&mut self, method: &str, arg: &Value, files: &[BorrowedFd<'_>]) -> Value {
+        let text = json!({"method": method, "arg": arg}).to_string();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(files.is_empty() || control.push(SendAncillaryMessage::ScmRights(files)));
+        let sent =
+            sendmsg(&self.0, &[IoSlice::new(text.as_bytes())], &mut control, SendFlags::empty()).unwrap();
+        self.0.write_all(&text.as_bytes()[sent..]).unwrap();
         self.answer()
     }
 

@@ -1,4 +1,6 @@
-//! A shell on a terminal.
+//! A shell on a terminal: the caller's.
+
+mod own;
 
 use std::process::Command;
 use std::time::Duration;
