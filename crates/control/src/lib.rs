@@ -4,6 +4,7 @@
 //! arguments and results, for both sides; [`client`] is for programs that embed Stockade, and for its own commands;
 //! [`server`] is the sentry's side, a table of methods over the kernel.
 
+pub mod archive;
 pub mod client;
 pub mod events;
 #[doc(hidden)]

@@ -5,8 +5,9 @@ mod exec;
 mod images;
 mod sandboxes;
 
+pub use crate::parse::Place;
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
-pub use exec::ExecArgs;
+pub use exec::{CopyArgs, ExecArgs};
 pub use images::InspectArgs;
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -55,6 +56,11 @@ pub enum Command {
     /// Environment, working directory, user and groups are those of the first process unless said otherwise. Options end at
     /// ID; what follows belongs to the program.
     Exec(Box<ExecArgs>),
+    /// Copy files into and out of a running sandbox
+    ///
+    /// Owners (of what root copies), permissions, times, links and holes are kept; set-id bits do not leave a sandbox. Links
+    /// are copied, not followed.
+    Cp(CopyArgs),
     /// List the sandboxes that run, and the detached ones that have stopped
     #[command(visible_alias = "ls")]
     List(ListArgs),

@@ -7,6 +7,7 @@ pub mod commands;
 mod complete;
 pub mod config;
 pub mod connect;
+mod copy;
 mod detached;
 mod exec;
 pub mod failure;

@@ -17,6 +17,7 @@ mod container;
 mod events;
 mod logging;
 mod usage;
+mod files;
 mod proc;
 
 use std::io;

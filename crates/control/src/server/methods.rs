@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Error, Files, Sandbox, container, emitter, executed, logging, proc, processes, signals, usage};
+use super::{
+    Error, Files, Sandbox, container, copy, emitter, executed, logging, proc, processes, signals, usage,
+};
 use crate::wire::{Answer, Call, Message, zero};
 
 type Handler = fn(&Arc<Sandbox>, &str, Files) -> Result<Box<RawValue>, Error>;
@@ -19,6 +21,9 @@ macro_rules! methods {
 }
 
 const METHODS: &[(&str, Handler)] = methods! {
+    "Files.Look" => copy::look;
+    "Files.Pack" => copy::pack;
+    "Files.Unpack" => copy::unpack;
     "Proc.Defaults" => proc::defaults;
     "Proc.Exec" => proc::exec;
     "Proc.Ps" => processes::ps;

@@ -6,6 +6,7 @@
 mod connections;
 mod container;
 mod emitter;
+mod copy;
 mod error;
 mod exec;
 mod executed;
@@ -19,6 +20,7 @@ mod sandbox;
 mod signals;
 mod usage;
 mod users;
+mod vfs_tree;
 mod zone;
 
 pub use connections::Server;

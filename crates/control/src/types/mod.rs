@@ -3,6 +3,7 @@
 pub mod container;
 pub mod event;
 pub mod logging;
+pub mod files;
 pub mod proc;
 pub mod process;
 pub mod usage;

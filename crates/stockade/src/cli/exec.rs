@@ -1,7 +1,7 @@
 //! Options of the commands that go into a running sandbox.
 
 use crate::complete;
-use crate::parse::{self, EnvArg, PassFd};
+use crate::parse::{self, EnvArg, PassFd, Place};
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
 use std::ffi::OsString;
@@ -71,3 +71,25 @@ const EXIT_STATUS: &str = "\
 Exit status:
   The program's own; 128+N when signal N ended it; 127 when COMMAND was not found; 126 when it
   cannot be executed; 125 for errors of Stockade itself.";
+
+/// Options of `stockade cp`.
+#[derive(Debug, Args)]
+#[command(after_help = COPY_EXAMPLES)]
+pub struct CopyArgs {
+    /// What to copy: ID:PATH in a sandbox, a path on the host, or `-` for a tar stream on standard input
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse::place(&text)))]
+    pub source: Place,
+
+    /// Where to: the other of the two, or `-` for a tar stream on standard output
+    #[arg(value_name = "DESTINATION", value_hint = ValueHint::AnyPath)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse::place(&text)))]
+    pub destination: Place,
+}
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  stockade cp box:/var/log/app.log .
+  stockade cp ./data box:/srv          the directory itself, if /srv is one
+  stockade cp ./data/. box:/srv        what is in it
+  stockade cp box:/srv - | tar -tv     as a tar stream";

@@ -2,6 +2,7 @@
 
 mod completions;
 mod debug;
+mod cp;
 mod delete;
 mod do_;
 mod doctor;
@@ -53,6 +54,7 @@ fn run(cli: Cli) -> ExitCode {
     let (result, failed) = match cli.command {
         Command::Do(args) => (do_::run(*args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::Exec(args) => (exec::run(&args, state_dir), ExitCode::from(OWN_ERROR)),
+        Command::Cp(args) => (cp::run(&args, state_dir), ExitCode::FAILURE),
         Command::List(args) => (list::run(&args, state_dir), ExitCode::FAILURE),
         Command::State(args) => (state::run(&args, state_dir), ExitCode::FAILURE),
         Command::Logs(args) => (logs::run(&args, state_dir), ExitCode::FAILURE),

@@ -11,6 +11,7 @@ mod name;
 mod overlay;
 mod signal;
 mod pass_fd;
+mod place;
 mod since;
 mod size;
 mod strace;
@@ -29,6 +30,7 @@ pub use name::{hostname, sandbox_id};
 pub use overlay::{OverlayArg, overlay};
 pub use signal::signal;
 pub use pass_fd::{PassFd, pass_fd};
+pub use place::{Place, place};
 pub use since::{Since, since};
 pub use size::{format_size, size};
 pub use strace::strace_calls;
@@ -38,7 +40,7 @@ pub use volume::{VolumeArg, volume};
 #[doc(hidden)]
 pub fn any(value: &[u8]) {
     let raw = OsStr::from_bytes(value);
-    drop((env(raw), overlay(raw), volume(raw)));
+    drop((env(raw), overlay(raw), place(raw), volume(raw)));
     let Ok(text) = std::str::from_utf8(value) else { return };
     drop((
         annotation(text),

@@ -124,5 +124,5 @@ fn a_file_is_sought_in_and_mapped_where_its_offset_is_the_callers() {
     assert_eq!(out, "2 b'23' 5 b'01' 9 b'45'\n");
     let mut rest = String::new();
     file.read_to_string(&mut rest).unwrap();
-    assert_eq!((rest.as_str(), std::fs::read(&path).unwrap().as_slice()), ("456789", &b"0x23456789"[..]));
+    assert_eq!((rest.as_str(), read(&path).unwrap().as_slice()), ("456789", &b"0x23456789"[..]));
 }
