@@ -4,6 +4,7 @@
 //! hits all of them alike. The figures are medians over the rounds.
 
 mod environment;
+mod exec;
 mod machine;
 mod memory;
 mod table;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::environment::Environment;
-use crate::memory;
+use crate::{exec, memory};
 
 /// How a work is carried out.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum How {
     Command(&'static str),
     /// `true`, from start to end.
     StartToEnd,
+    /// `true` in a sandbox that runs: over an open connection, or by a command.
+    Exec { by_command: bool },
     /// Memory of an idle sandbox.
     Memory,
 }
@@ -78,6 +80,18 @@ pub(crate) const GOALS: &[Work] = &[
     work("fork", "fork, exit, wait", How::Inside, Goal::Native(3.0)),
     work("exec", "vfork, exec true, wait", How::Inside, Goal::Native(3.0)),
     work("do-true", "true, start to end", How::StartToEnd, Goal::Bwrap(2.0)),
+    work(
+        "exec-true",
+        "true in a running sandbox, over an open connection",
+        How::Exec { by_command: false },
+        Goal::Native(4.0),
+    ),
+    work(
+        "exec-true-command",
+        "true in a running sandbox, by command",
+        How::Exec { by_command: true },
+        Goal::Native(5.0),
+    ),
     work("sh-100", "sh runs /bin/true 100 times", How::Command(SH), Goal::Native(2.5)),
     work(
         "find",
@@ -189,6 +203,7 @@ impl Work {
                 }
                 Ok(Some(spent.as_nanos() as f64))
             }
+            How::Exec { by_command } => exec::run(environment, dir, by_command),
             How::Memory if *environment == Environment::Native => Ok(None),
             How::Memory => memory::idle(environment, dir).map(Some),
         }

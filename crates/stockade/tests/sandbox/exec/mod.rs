@@ -2,6 +2,7 @@
 
 mod command;
 mod fields;
+mod load;
 mod payload;
 mod pty;
 
