@@ -4,8 +4,9 @@ use crate::cli::Cli;
 use crate::state::{Record, StateDir};
 use clap::CommandFactory as _;
 use clap_complete::env::{CompleteEnv, Shells};
-use clap_complete::{ArgValueCandidates, CompletionCandidate};
-use std::ffi::OsString;
+use clap_complete::engine::{PathCompleter, ValueCompleter as _};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,9 +35,22 @@ pub(crate) fn id() -> ArgValueCandidates {
 }
 
 fn candidates() -> Vec<CompletionCandidate> {
+    records().iter().map(|r| CompletionCandidate::new(&r.id).help(Some(describe(r).into()))).collect()
+}
+
+/// Paths of the host, and the names of sandboxes with the colon behind which a path in them stands.
+pub(crate) fn place() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let begins = |name: &String| name.as_bytes().starts_with(current.as_encoded_bytes());
+        let names = records().into_iter().map(|r| r.id + ":").filter(begins);
+        let names = names.map(CompletionCandidate::new);
+        names.chain(PathCompleter::any().complete(current)).collect()
+    })
+}
+
+fn records() -> Vec<Record> {
     let option = state_dir(std::env::args_os());
-    let records = StateDir::open(option.as_deref()).and_then(|state| state.sandboxes()).unwrap_or_default();
-    records.iter().map(|r| CompletionCandidate::new(&r.id).help(Some(describe(r).into()))).collect()
+    StateDir::open(option.as_deref()).and_then(|state| state.sandboxes()).unwrap_or_default()
 }
 
 fn describe(record: &Record) -> String {

@@ -37,9 +37,6 @@ use crate::run::{Boot, memory_hit};
 /// How long the end of a sandbox waits for answers to calls that it ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-/// How long it waits for whoever reads the program's terminal outside.
-const LAST_OUTPUT: Duration = Duration::from_secs(2);
-
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
 /// how the program ended.
 #[must_use]
@@ -101,7 +98,8 @@ pub fn boot(boot: Boot<'_>) -> u8 {
             obey(&kernel, &link, tty);
             let status = kernel.wait();
             if let Some(bridge) = bridge {
-                bridge.flush(LAST_OUTPUT);
+                // As a program that writes waits for who reads.
+                bridge.flush(None);
             }
             outcome_of(status)
         }

@@ -77,12 +77,12 @@ Exit status:
 #[command(after_help = COPY_EXAMPLES)]
 pub struct CopyArgs {
     /// What to copy: ID:PATH in a sandbox, a path on the host, or `-` for a tar stream on standard input
-    #[arg(value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "SOURCE", add = complete::place())]
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse::place(&text)))]
     pub source: Place,
 
     /// Where to: the other of the two, or `-` for a tar stream on standard output
-    #[arg(value_name = "DESTINATION", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "DESTINATION", add = complete::place())]
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse::place(&text)))]
     pub destination: Place,
 }

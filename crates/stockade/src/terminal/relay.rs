@@ -108,7 +108,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Shows all that has come, once nothing more will.
+    /// Shows all that has come, once the program has ended. What it left behind may keep the terminal open.
     pub(crate) fn finish(mut self) {
         let mut buffer = [0; CHUNK];
         loop {
@@ -127,10 +127,17 @@ impl Relay {
             match read(&*self.master, &mut buffer) {
                 Ok(n) if n > 0 => self.to_output.extend_from_slice(&buffer[..n]),
                 Err(Errno::INTR) => {}
+                // Where this was waited for, the last of it is on its way.
+                Err(Errno::AGAIN) if comes_soon(&self.master) => {}
                 _ => return,
             }
         }
     }
+}
+
+fn comes_soon(master: impl AsFd) -> bool {
+    const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    poll(&mut [PollFd::new(&master, PollFlags::IN)], Some(&SOON)).is_ok_and(|n| n > 0)
 }
 
 /// Gives the terminal inside the size of the caller's window.

@@ -46,7 +46,7 @@ impl Started {
     pub fn wait(&self) -> u32 {
         let status = self.thread_group.wait_exited().cast_unsigned();
         if let Some(bridge) = &self.bridge {
-            bridge.flush(LAST_OUTPUT);
+            bridge.flush(Some(LAST_OUTPUT));
         }
         status
     }

@@ -116,11 +116,18 @@ impl Bridge {
         diagnosis::spawn("terminal", 128 << 10, run).map_err(|_| Errno::EAGAIN)
     }
 
-    /// Waits until all that its leader wrote before its end has gone outside, but not for longer than this.
-    pub fn flush(&self, at_most: Duration) {
-        let end = Instant::now() + at_most;
+    /// Waits until all that its leader wrote before its end has gone outside, or nobody is there; but not for longer than
+    /// this.
+    pub fn flush(&self, at_most: Option<Duration>) {
+        let end = at_most.and_then(|time| Instant::now().checked_add(time));
         let mut flushed = self.flushed.lock();
-        while !*flushed && !self.told.wait_until(&mut flushed, end).timed_out() {}
+        while !*flushed {
+            match end {
+                None => self.told.wait(&mut flushed),
+                Some(end) if self.told.wait_until(&mut flushed, end).timed_out() => return,
+                Some(_) => {}
+            }
+        }
     }
 
     fn register(&self, leader: &ThreadGroup) -> [Registration; 3] {

@@ -241,3 +241,22 @@ fn input_that_is_no_terminal_ends_with_end_of_file() {
         ("one\r\none\r\n".into(), Some(0))
     );
 }
+
+#[test]
+fn a_slow_reader_gets_every_byte() {
+    let state = State::new();
+    assert_eq!(state.run(&["do", "--detach", "--id", "box"]).2, Some(0));
+    for args in [&["exec", "-t", "box"][..], &["do", "-t"]] {
+        let mut child = state
+            .stockade(&[args, &["seq", "40000"]].concat())
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // More than all that is between them holds, and longer than the sentry waits for a client.
+        std::thread::sleep(Duration::from_secs(3));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text).unwrap();
+        assert_eq!((text.lines().count(), child.wait().unwrap().code()), (40_000, Some(0)), "{args:?}");
+    }
+}
