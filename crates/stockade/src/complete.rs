@@ -3,8 +3,8 @@
 use crate::cli::Cli;
 use crate::state::{Record, StateDir};
 use clap::CommandFactory as _;
-use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::engine::{PathCompleter, ValueCompleter as _};
+use clap_complete::env::{CompleteEnv, Shells};
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use std::ffi::{OsStr, OsString};
 use std::io;

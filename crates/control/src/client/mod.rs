@@ -15,10 +15,10 @@
 
 mod container;
 mod events;
-mod logging;
-mod usage;
 mod files;
+mod logging;
 mod proc;
+mod usage;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

@@ -5,8 +5,8 @@
 
 mod connections;
 mod container;
-mod emitter;
 mod copy;
+mod emitter;
 mod error;
 mod exec;
 mod executed;

@@ -2,8 +2,8 @@
 
 pub mod container;
 pub mod event;
-pub mod logging;
 pub mod files;
+pub mod logging;
 pub mod proc;
 pub mod process;
 pub mod usage;

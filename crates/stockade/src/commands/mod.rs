@@ -1,8 +1,8 @@
 //! One file per command, and the way from `main` to them.
 
 mod completions;
-mod debug;
 mod cp;
+mod debug;
 mod delete;
 mod do_;
 mod doctor;
