@@ -1,9 +1,8 @@
-//! `Proc`, and what of `containerManager` is about executing programs.
+//! `Proc`, and `containerManager.ExecuteAsync`.
 
 use std::os::fd::BorrowedFd;
 
 use super::{Client, Error};
-use crate::types::container::WaitPidArgs;
 use crate::types::proc::{DefaultsArgs, ExecArgs, ProcessDefaults};
 
 impl Client {
@@ -22,15 +21,6 @@ impl Client {
     /// As [`exec`](Self::exec).
     pub fn execute_async(&mut self, args: &ExecArgs, files: &[BorrowedFd<'_>]) -> Result<i32, Error> {
         self.call("containerManager.ExecuteAsync", args, files)
-    }
-
-    /// `containerManager.WaitPID`: waits for the end of a process; gives what that was (wait(2)'s encoding). What
-    /// [`execute_async`](Self::execute_async) started can be asked for once after its end.
-    ///
-    /// # Errors
-    /// ESRCH if there is no such process; see also [`Error`].
-    pub fn wait_pid(&mut self, args: &WaitPidArgs) -> Result<u32, Error> {
-        self.call("containerManager.WaitPID", args, &[])
     }
 
     /// `Proc.Defaults`: what the first process was started with, or has of a user of the sandbox.
