@@ -168,6 +168,38 @@ CASE(openat2_resolve)
         }
 }
 
+CASE(openat2_creation_through_links)
+{
+    mkdir("d", 0755);
+    mkdir("d/sub", 0755);
+    symlink("../up", "d/sub/up");
+    symlink("../../out", "d/sub/out");
+    symlink("/absolute", "d/sub/absolute");
+    symlink("beside", "d/sub/beside");
+    int d = open("d", O_RDONLY | O_DIRECTORY);
+    const char *links[] = {"sub/up", "sub/out", "sub/absolute", "sub/beside"};
+    const char *made[] = {"d/up", "d/out", "d/absolute", "d/sub/beside"};
+    uint64_t resolves[] = {RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS};
+    for (int r = 0; r < 3; r++) {
+        for (int l = 0; l < 4; l++) {
+            OKAY(openat2_(d, links[l], O_WRONLY | O_CREAT, 0644, resolves[r]));
+            TRY(unlink(made[l]));
+        }
+    }
+    char from[16], to[16] = "l0";
+    for (int i = 1; i <= 41; i++) {
+        snprintf(from, sizeof from, "l%d", i);
+        symlink(to, from);
+        strcpy(to, from);
+    }
+    OKAY(open("l12", O_WRONLY | O_CREAT, 0644));
+    TRY(unlink("l0"));
+    OKAY(open("l40", O_WRONLY | O_CREAT, 0644));
+    TRY(unlink("l0"));
+    OKAY(open("l41", O_WRONLY | O_CREAT, 0644));
+    TRY(unlink("l0"));
+}
+
 CASE(openat2_special)
 {
     OKAY(openat2_(AT_FDCWD, "/proc/self/exe", O_RDONLY, 0, RESOLVE_NO_MAGICLINKS));

@@ -76,9 +76,7 @@ impl Request<'_> {
                         Err(Errno::ENOENT) => {}
                         Err(e) => return Err(e),
                     }
-                    let target = place.dentry.inode.readlink()?;
-                    walk = walk.restarted(dir);
-                    parent = walk.parent(&target)?;
+                    parent = walk.parent_of_missing(dir, place.dentry.inode.readlink()?)?;
                 }
                 Ok(place) => {
                     if flags & c::O_EXCL != 0 {

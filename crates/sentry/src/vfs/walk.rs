@@ -63,8 +63,8 @@ pub struct Parent {
 
 /// A walk's surroundings and its progress.
 pub struct Walk<'a> {
-    root: Cow<'a, Path>,
-    start: Cow<'a, Path>,
+    root: &'a Path,
+    start: &'a Path,
     creds: &'a Credentials,
     flags: LookupFlags,
     links: u32,
@@ -77,14 +77,7 @@ impl<'a> Walk<'a> {
     #[must_use]
     pub fn new(root: &'a Path, start: &'a Path, creds: &'a Credentials, flags: LookupFlags) -> Self {
         let root = if flags.contains(LookupFlags::IN_ROOT) { start } else { root };
-        let (root, start) = (Cow::Borrowed(root), Cow::Borrowed(start));
         Self { root, start, creds, flags, links: 0, from_root: false }
-    }
-
-    /// The same walk from another directory.
-    #[must_use]
-    pub(super) fn restarted(self, start: Path) -> Self {
-        Self { start: Cow::Owned(start), links: 0, from_root: false, ..self }
     }
 
     fn begin(&mut self, path: &[u8]) -> Result<Path, Errno> {
@@ -92,13 +85,13 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         if path.first() != Some(&b'/') {
-            return Ok(Path::clone(&self.start));
+            return Ok(self.start.clone());
         }
         if self.flags.contains(LookupFlags::BENEATH) {
             return Err(Errno::EXDEV);
         }
         self.from_root = true;
-        Ok(Path::clone(&self.root))
+        Ok(self.root.clone())
     }
 
     /// An absolute link in `dir` leads to the root.
@@ -111,7 +104,7 @@ impl<'a> Walk<'a> {
         if self.flags.contains(LookupFlags::NO_XDEV) && !known {
             return Err(Errno::EXDEV);
         }
-        self.crossed(dir, Path::clone(&self.root))
+        self.crossed(dir, self.root.clone())
     }
 
     /// `to`, unless mounts must not be left and it is on another.
@@ -129,7 +122,7 @@ impl<'a> Walk<'a> {
     pub fn resolve(&mut self, path: &[u8]) -> Result<Path, Errno> {
         if path.is_empty() {
             return if self.flags.contains(LookupFlags::EMPTY) {
-                Ok(Path::clone(&self.start))
+                Ok(self.start.clone())
             } else {
                 Err(Errno::ENOENT)
             };
@@ -200,7 +193,7 @@ impl<'a> Walk<'a> {
         if self.flags.contains(LookupFlags::BENEATH) && *dir == *self.start {
             return Err(Errno::EXDEV);
         }
-        self.crossed(dir, dir.parent(&self.root))
+        self.crossed(dir, dir.parent(self.root))
     }
 
     /// Where the link `place` in `dir` leads.
@@ -208,8 +201,7 @@ impl<'a> Walk<'a> {
         match self.link_target(&dir, place)? {
             Target::Place(place) => Ok(place),
             Target::Text(text) => {
-                let from = if text.first() == Some(&b'/') { self.jump_to_root(&dir)? } else { dir };
-                let Parent { dir, last, trailing_slash } = self.parent_from(from, Cow::Owned(text))?;
+                let Parent { dir, last, trailing_slash } = self.parent_of_target(dir, text)?;
                 let place = self.finish(dir, &last, true)?;
                 if trailing_slash && !place.dentry.inode.is_dir() {
                     return Err(Errno::ENOTDIR);
@@ -217,6 +209,21 @@ impl<'a> Walk<'a> {
                 Ok(place)
             }
         }
+    }
+
+    fn parent_of_target(&mut self, dir: Path, text: Vec<u8>) -> Result<Parent, Errno> {
+        let from = if text.first() == Some(&b'/') { self.jump_to_root(&dir)? } else { dir };
+        self.parent_from(from, Cow::Owned(text))
+    }
+
+    /// As [`parent`](Self::parent), for the text of a link in `dir` that has been found to lead nowhere. Links on the way
+    /// there are counted anew: the caller counts how often this is done.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub(super) fn parent_of_missing(&mut self, dir: Path, text: Vec<u8>) -> Result<Parent, Errno> {
+        self.links = 0;
+        self.parent_of_target(dir, text)
     }
 
     fn link_target(&mut self, dir: &Path, place: &Path) -> Result<Target, Errno> {
