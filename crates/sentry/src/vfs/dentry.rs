@@ -1,13 +1,14 @@
 //! Names that have been looked up, and the tree they form.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use stockade_abi::Errno;
 
 use super::inode::Inode;
+use super::kept::KeptNames;
 use super::lock::{FileId, Locks};
 use super::notify::Watches;
 
@@ -31,11 +32,9 @@ pub struct SuperBlock {
     pub watches: Watches,
     /// Locks on its files.
     pub locks: Arc<Locks>,
-    cached: AtomicUsize,
+    /// Names that it keeps.
+    pub(super) kept: KeptNames,
 }
-
-/// Names that one file system keeps at most, beyond those in use.
-const MAX_CACHED: usize = 16384;
 
 impl SuperBlock {
     /// A new instance with a device number of its own.
@@ -54,7 +53,7 @@ impl SuperBlock {
             rename_lock: Mutex::new(()),
             watches: Watches::default(),
             locks: Arc::default(),
-            cached: AtomicUsize::new(0),
+            kept: KeptNames::default(),
         })
     }
 }
@@ -72,7 +71,9 @@ pub struct Dentry {
     pub inode: Arc<dyn Inode>,
     id: u64,
     link: RwLock<Link>,
-    children: Mutex<HashMap<Arc<[u8]>, Child>>,
+    pub(super) children: Mutex<Children>,
+    /// Whether it is among those that keep names. Changed while children stand still.
+    pub(super) keeps_names: AtomicBool,
     deleted: AtomicBool,
     mounts: AtomicU32,
     /// Which file it is, once somebody watches or locks it.
@@ -85,8 +86,11 @@ pub struct Dentry {
     writers: AtomicI32,
 }
 
+/// The entries of a directory that have been looked up.
+pub(super) type Children = HashMap<Arc<[u8]>, Child>;
+
 /// Cached children are kept alive by their directory, others only by their users.
-enum Child {
+pub(super) enum Child {
     Kept(Arc<Dentry>),
     Used(Weak<Dentry>),
 }
@@ -102,8 +106,8 @@ impl Child {
 
 /// A directory whose entries stand still.
 pub struct LockedDir<'a> {
-    dir: &'a Arc<Dentry>,
-    children: MutexGuard<'a, HashMap<Arc<[u8]>, Child>>,
+    pub(super) dir: &'a Arc<Dentry>,
+    pub(super) children: MutexGuard<'a, Children>,
 }
 
 impl Dentry {
@@ -120,6 +124,7 @@ impl Dentry {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             link: RwLock::new(Link { parent, name }),
             children: Mutex::default(),
+            keeps_names: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
             mounts: AtomicU32::new(0),
             file_id: OnceLock::new(),
@@ -341,11 +346,7 @@ impl LockedDir<'_> {
         let name: Arc<[u8]> = Arc::from(name);
         let dentry = Dentry::make(Arc::clone(sb), inode, Some(Arc::clone(self.dir)), Arc::clone(&name));
         if sb.caches_names {
-            if self.children.len() > 64 && sb.cached.load(Ordering::Relaxed) > MAX_CACHED {
-                self.shrink();
-            }
-            sb.cached.fetch_add(1, Ordering::Relaxed);
-            self.children.insert(name, Child::Kept(Arc::clone(&dentry)));
+            self.keep(name, Child::Kept(Arc::clone(&dentry)));
         } else {
             self.children.retain(|_, c| matches!(c, Child::Used(w) if w.strong_count() > 0));
             self.children.insert(name, Child::Used(Arc::downgrade(&dentry)));
@@ -353,20 +354,10 @@ impl LockedDir<'_> {
         dentry
     }
 
-    /// Drops entries that nobody uses.
-    fn shrink(&mut self) {
-        let before = self.children.len();
-        self.children.retain(|_, c| match c {
-            Child::Kept(d) => Arc::strong_count(d) > 1,
-            Child::Used(w) => w.strong_count() > 0,
-        });
-        self.dir.sb.cached.fetch_sub(before - self.children.len(), Ordering::Relaxed);
-    }
-
     fn forget(&mut self, name: &[u8]) -> Option<Child> {
         let child = self.children.remove(name)?;
         if matches!(child, Child::Kept(_)) {
-            self.dir.sb.cached.fetch_sub(1, Ordering::Relaxed);
+            self.dir.sb.kept.remove(1);
         }
         Some(child)
     }
@@ -419,9 +410,9 @@ impl LockedDir<'_> {
         let Some(dentry) = child.get() else { return };
         let name: Arc<[u8]> = Arc::from(name);
         *dentry.link.write() = Link { parent: Some(Arc::clone(self.dir)), name: Arc::clone(&name) };
-        if matches!(child, Child::Kept(_)) {
-            self.dir.sb.cached.fetch_add(1, Ordering::Relaxed);
+        match child {
+            Child::Kept(_) => self.keep(name, child),
+            Child::Used(_) => _ = self.children.insert(name, child),
         }
-        self.children.insert(name, child);
     }
 }

@@ -11,6 +11,7 @@ pub mod fd_table;
 pub mod file;
 mod file_ops;
 pub mod inode;
+mod kept;
 pub mod lock;
 pub mod mount;
 pub mod namespace;
