@@ -13,7 +13,7 @@ fn sandbox() -> State {
     let state = State::new();
     assert_eq!(state.run(&["do", "--detach", "--id", "box"]).2, Some(0));
     // The sandbox begins with the host's files.
-    inside(&state, "rm -rf /tmp/cp; mkdir /tmp/cp");
+    inside(&state, "rm -rf /tmp/stockade-cp; mkdir /tmp/stockade-cp");
     state
 }
 
@@ -57,11 +57,11 @@ fn trees_survive_the_way_in_and_out() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     let source = dir.path().join("a");
-    copies(&state, &source, "box:/tmp/cp");
-    assert_eq!(inside(&state, &format!("cd /tmp/cp/a && {LIST}")), list(&source));
-    assert_eq!(inside(&state, "tail -c +5000000001 /tmp/cp/a/sparse | head -c 3"), "end");
+    copies(&state, &source, "box:/tmp/stockade-cp");
+    assert_eq!(inside(&state, &format!("cd /tmp/stockade-cp/a && {LIST}")), list(&source));
+    assert_eq!(inside(&state, "tail -c +5000000001 /tmp/stockade-cp/a/sparse | head -c 3"), "end");
     let back = dir.path().join("back");
-    copies(&state, "box:/tmp/cp/a", &back);
+    copies(&state, "box:/tmp/stockade-cp/a", &back);
     assert_eq!(list(&back), list(&source));
     assert_eq!(fs::read(back.join("big")).unwrap(), fs::read(source.join("big")).unwrap());
     let sparse = fs::metadata(back.join("sparse")).unwrap();
@@ -77,31 +77,31 @@ fn destinations_are_as_with_cp() {
     fs::create_dir_all(at("d/sub")).unwrap();
     fs::write(at("d/f"), "one").unwrap();
     // A file to a new name, over an old one, and into a directory.
-    copies(&state, at("d/f"), "box:/tmp/cp/new");
+    copies(&state, at("d/f"), "box:/tmp/stockade-cp/new");
     fs::write(at("d/f"), "two").unwrap();
-    copies(&state, at("d/f"), "box:/tmp/cp/new");
-    inside(&state, "mkdir /tmp/cp/dir");
-    copies(&state, at("d/f"), "box:/tmp/cp/dir");
-    copies(&state, at("d/f"), "box:/tmp/cp/dir/");
-    assert_eq!(inside(&state, "cat /tmp/cp/new /tmp/cp/dir/f"), "twotwo");
+    copies(&state, at("d/f"), "box:/tmp/stockade-cp/new");
+    inside(&state, "mkdir /tmp/stockade-cp/dir");
+    copies(&state, at("d/f"), "box:/tmp/stockade-cp/dir");
+    copies(&state, at("d/f"), "box:/tmp/stockade-cp/dir/");
+    assert_eq!(inside(&state, "cat /tmp/stockade-cp/new /tmp/stockade-cp/dir/f"), "twotwo");
     // What is in a directory, the directory itself, and a new name for it.
-    copies(&state, at("d/."), "box:/tmp/cp/dir");
-    copies(&state, at("d"), "box:/tmp/cp/dir");
-    copies(&state, at("d"), "box:/tmp/cp/other");
+    copies(&state, at("d/."), "box:/tmp/stockade-cp/dir");
+    copies(&state, at("d"), "box:/tmp/stockade-cp/dir");
+    copies(&state, at("d"), "box:/tmp/stockade-cp/other");
     assert_eq!(
-        inside(&state, "cd /tmp/cp; ls -d dir/sub dir/d/sub other/sub"),
+        inside(&state, "cd /tmp/stockade-cp; ls -d dir/sub dir/d/sub other/sub"),
         "dir/d/sub\ndir/sub\nother/sub\n"
     );
-    copies(&state, "box:/tmp/cp/dir/.", at("contents"));
-    copies(&state, "box:/tmp/cp/new", at("d"));
-    copies(&state, "box:/tmp/cp/new", at("name"));
+    copies(&state, "box:/tmp/stockade-cp/dir/.", at("contents"));
+    copies(&state, "box:/tmp/stockade-cp/new", at("d"));
+    copies(&state, "box:/tmp/stockade-cp/new", at("name"));
     assert!(at("contents/d/sub").is_dir() && at("d/new").is_file());
     assert_eq!(fs::read(at("name")).unwrap(), b"two");
     for (from, to, says) in [
         ("box:/none".into(), at("x").into_os_string(), "stockade: box:/none: No such file or directory\n".to_owned()),
-        (at("none").into_os_string(), "box:/tmp/cp".into(), format!("stockade: {}: No such file or directory\n", at("none").display())),
-        (at("d").into_os_string(), "box:/tmp/cp/new".into(), "stockade: box:/tmp/cp/new: not a directory\n  hint: give a directory that exists, or another name\n".into()),
-        (at("d/f").into_os_string(), "box:/tmp/cp/none/".into(), "stockade: box:/tmp/cp/none/: not a directory\n  hint: give a directory that exists, or another name\n".into()),
+        (at("none").into_os_string(), "box:/tmp/stockade-cp".into(), format!("stockade: {}: No such file or directory\n", at("none").display())),
+        (at("d").into_os_string(), "box:/tmp/stockade-cp/new".into(), "stockade: box:/tmp/stockade-cp/new: not a directory\n  hint: give a directory that exists, or another name\n".into()),
+        (at("d/f").into_os_string(), "box:/tmp/stockade-cp/none/".into(), "stockade: box:/tmp/stockade-cp/none/: not a directory\n  hint: give a directory that exists, or another name\n".into()),
         (at("d/f").into_os_string(), "box:/none/f".into(), "stockade: box:/none/f: No such file or directory\n".into()),
     ] {
         assert_eq!(cp(&state, &from, &to), (says, Some(1)), "{from:?} {to:?}");
@@ -113,8 +113,8 @@ fn destinations_are_as_with_cp() {
 #[test]
 fn streams_are_tar() {
     let state = sandbox();
-    inside(&state, "mkdir /tmp/cp/d; echo x >/tmp/cp/d/f; ln -s f /tmp/cp/d/l");
-    let out = state.stockade(&["cp", "box:/tmp/cp/d", "-"]).output().unwrap();
+    inside(&state, "mkdir /tmp/stockade-cp/d; echo x >/tmp/stockade-cp/d/f; ln -s f /tmp/stockade-cp/d/l");
+    let out = state.stockade(&["cp", "box:/tmp/stockade-cp/d", "-"]).output().unwrap();
     let mut tar = Command::new("tar").arg("-t").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     tar.stdin.take().unwrap().write_all(&out.stdout).unwrap();
     let names = tar.wait_with_output().unwrap();
@@ -128,11 +128,12 @@ fn streams_are_tar() {
         let mut tar = Command::new("tar");
         tar.args(["-c", "--format", format, "-C"]).arg(dir.path()).arg("long");
         let bytes = tar.output().unwrap().stdout;
-        inside(&state, "rm -rf /tmp/cp/in; mkdir /tmp/cp/in");
-        let mut child = state.stockade(&["cp", "-", "box:/tmp/cp/in"]).stdin(Stdio::piped()).spawn().unwrap();
+        inside(&state, "rm -rf /tmp/stockade-cp/in; mkdir /tmp/stockade-cp/in");
+        let mut child =
+            state.stockade(&["cp", "-", "box:/tmp/stockade-cp/in"]).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(&bytes).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{format}");
-        assert_eq!(inside(&state, "cat /tmp/cp/in/long/*/*/f"), "y", "{format}");
+        assert_eq!(inside(&state, "cat /tmp/stockade-cp/in/long/*/*/f"), "y", "{format}");
     }
 }
 
@@ -161,18 +162,18 @@ fn hostile(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
 fn hostile_streams_lead_nowhere() {
     use tar::EntryType::{Link, Regular, Symlink};
     let state = sandbox();
-    inside(&state, "mkdir /tmp/cp/in; echo kept >/tmp/cp/kept");
+    inside(&state, "mkdir /tmp/stockade-cp/in; echo kept >/tmp/stockade-cp/kept");
     for (entries, says) in [
         (&[("../kept", Regular, "")][..], "leads out of it"),
         (&[("a/../../kept", Regular, "")], "leads out of it"),
         (&[("l", Symlink, ".."), ("l/kept", Regular, "")], "Not a directory"),
-        (&[("l", Symlink, "/tmp/cp"), ("l/kept", Regular, "")], "Not a directory"),
-        (&[("l", Symlink, "/tmp/cp/kept"), ("h", Link, "l"), ("h", Regular, "")], ""),
+        (&[("l", Symlink, "/tmp/stockade-cp"), ("l/kept", Regular, "")], "Not a directory"),
+        (&[("l", Symlink, "/tmp/stockade-cp/kept"), ("h", Link, "l"), ("h", Regular, "")], ""),
         (&[("h", Link, "../kept")], "leads out of it"),
         (&[("/kept", Regular, "")], ""),
     ] {
         let mut child = state
-            .stockade(&["cp", "-", "box:/tmp/cp/in"])
+            .stockade(&["cp", "-", "box:/tmp/stockade-cp/in"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -182,7 +183,10 @@ fn hostile_streams_lead_nowhere() {
         let err = String::from_utf8(out.stderr).unwrap();
         assert_eq!((out.status.success(), err.contains(says)), (says.is_empty(), true), "{entries:?}: {err}");
         assert_eq!(
-            inside(&state, "cat /tmp/cp/kept; rm -rf /tmp/cp/in; mkdir /tmp/cp/in"),
+            inside(
+                &state,
+                "cat /tmp/stockade-cp/kept; rm -rf /tmp/stockade-cp/in; mkdir /tmp/stockade-cp/in"
+            ),
             "kept\n",
             "{entries:?}"
         );
@@ -199,26 +203,29 @@ fn what_comes_out_leads_nowhere_either() {
     // The caller's own links are in the way of what comes: they are not followed.
     symlink(dir.path(), at("out/d/sub")).unwrap();
     symlink(at("kept"), at("out/d/file")).unwrap();
-    inside(&state, "mkdir -p /tmp/cp/d/sub; echo evil >/tmp/cp/d/sub/kept; chmod 4755 /tmp/cp/d/sub/kept");
-    let (err, status) = cp(&state, "box:/tmp/cp/d", at("out"));
+    inside(
+        &state,
+        "mkdir -p /tmp/stockade-cp/d/sub; echo evil >/tmp/stockade-cp/d/sub/kept; chmod 4755 /tmp/stockade-cp/d/sub/kept",
+    );
+    let (err, status) = cp(&state, "box:/tmp/stockade-cp/d", at("out"));
     assert!(err.contains("Not a directory") || err.contains("Too many levels"), "{err}");
     assert_eq!(status, Some(1));
     inside(
         &state,
-        "rm -r /tmp/cp/d; mkdir -p /tmp/cp/d; echo evil >/tmp/cp/d/file; chmod 6755 /tmp/cp/d/file",
+        "rm -r /tmp/stockade-cp/d; mkdir -p /tmp/stockade-cp/d; echo evil >/tmp/stockade-cp/d/file; chmod 6755 /tmp/stockade-cp/d/file",
     );
-    copies(&state, "box:/tmp/cp/d", at("out"));
+    copies(&state, "box:/tmp/stockade-cp/d", at("out"));
     assert_eq!(fs::read(at("kept")).unwrap(), b"kept");
     let file = fs::symlink_metadata(at("out/d/file")).unwrap();
     assert_eq!((file.is_file(), file.permissions().mode() & 0o7777), (true, 0o755));
     // A tree that is swapped for a link to elsewhere all the time.
     inside(
         &state,
-        "mkdir /tmp/cp/swap; echo in >/tmp/cp/swap/f; (while :; do mv /tmp/cp/swap /tmp/cp/s; ln -s /etc /tmp/cp/swap; rm /tmp/cp/swap; mv /tmp/cp/s /tmp/cp/swap; done) >/dev/null 2>&1 &",
+        "mkdir /tmp/stockade-cp/swap; echo in >/tmp/stockade-cp/swap/f; (while :; do mv /tmp/stockade-cp/swap /tmp/stockade-cp/s; ln -s /etc /tmp/stockade-cp/swap; rm /tmp/stockade-cp/swap; mv /tmp/stockade-cp/s /tmp/stockade-cp/swap; done) >/dev/null 2>&1 &",
     );
     for round in 0..20 {
         let to = at(&format!("swap{round}"));
-        let _ = cp(&state, "box:/tmp/cp/swap", &to);
+        let _ = cp(&state, "box:/tmp/stockade-cp/swap", &to);
         let found = fs::symlink_metadata(&to).map(|m| m.file_type());
         assert!(found.map_or(true, |t| t.is_symlink() || !to.join("passwd").exists()), "{round}");
     }
@@ -229,10 +236,10 @@ fn devices_sockets_and_made_up_files_are_left_out() {
     let state = sandbox();
     inside(
         &state,
-        "mkdir /tmp/cp/d; mknod /tmp/cp/d/null c 1 3 2>/dev/null || mkfifo /tmp/cp/d/null; touch /tmp/cp/d/f",
+        "mkdir /tmp/stockade-cp/d; mknod /tmp/stockade-cp/d/null c 1 3 2>/dev/null || mkfifo /tmp/stockade-cp/d/null; touch /tmp/stockade-cp/d/f",
     );
     let dir = tempfile::tempdir().unwrap();
-    let (err, status) = cp(&state, "box:/tmp/cp/d", dir.path());
+    let (err, status) = cp(&state, "box:/tmp/stockade-cp/d", dir.path());
     assert_eq!(status, Some(0), "{err}");
     assert!(dir.path().join("d/f").exists());
     copies(&state, "box:/proc", dir.path());

@@ -151,7 +151,7 @@ fn limits_and_no_new_privileges_are_given() {
 
 #[test]
 fn namespaces_are_another_processes() {
-    let script = "unshare --mount --pid --fork sh -c 'mount -t tmpfs none /mnt; echo in >/mnt/mark; exec sleep 1000' & \
+    let script = "unshare --mount --pid --fork sh -c 'busybox mount -t tmpfs none /mnt; echo in >/mnt/mark; exec sleep 1000' & \
         exec sleep 1000";
     let live = Live::script(&["--uid", "0"], script);
     let mut client = live.connect();
