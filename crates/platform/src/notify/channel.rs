@@ -41,22 +41,35 @@ pub(crate) struct Channel {
     first: First,
 }
 
-/// The guest thread that a new stub makes of its own accord, because the command was there before it.
+/// What a new stub says of its own accord: who it is, and the listener of the guest thread that it has made.
 #[derive(Debug)]
 enum First {
-    /// None, or not any more.
+    /// Nothing, or not any more.
     None,
-    /// The next answer is about it.
+    /// The next message is it.
     Coming,
-    /// Its listener, which had to be received before another answer.
-    Here(Result<OwnedFd, Errno>),
+    /// It is here.
+    Here(Result<Hello, Errno>),
 }
 
-/// What came with the first message of a new stub.
+/// The first message of a new stub.
+#[derive(Debug)]
 pub(crate) struct Hello {
+    /// Who it is, as the host says.
+    pub(crate) identity: Identity,
+    /// The listener of its first guest thread, or why there is none.
+    pub(crate) listener: Result<OwnedFd, Errno>,
+}
+
+/// A process of the host.
+#[derive(Debug)]
+pub(crate) struct Identity {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
 }
+
+/// What is said of a stub that is not there: no process has this number.
+pub(crate) const NOBODY: i32 = i32::MAX;
 
 /// A descriptor in a message can only be counted on if it was alone in it.
 const CONTROL_LEN: usize = 256;
@@ -68,25 +81,18 @@ impl Channel {
         Self { socket, page, pid, cpu: None, first: First::None }
     }
 
-    /// The channel of a stub that is not there yet and finds this operation, which makes a guest thread, waiting for it.
-    pub(crate) fn with_first(socket: OwnedFd, page: Arc<ControlPage>, op: Op) -> Result<Self, Errno> {
-        page.write_batch(&[op], 0);
-        send(&socket, &[])?;
-        Ok(Self { first: First::Coming, ..Self::new(socket, page, 0) })
-    }
-
-    /// Has `parent` fork the stub.
+    /// Has `parent` fork a stub that answers at `socket`, and does not wait for it.
     pub(crate) fn born_of(
-        &mut self,
         parent: &mut Self,
         fork: Op,
         fds: &[BorrowedFd<'_>],
-    ) -> Result<Hello, Errno> {
+        socket: OwnedFd,
+        page: Arc<ControlPage>,
+    ) -> Result<Self, Errno> {
+        page.write_batch(&[], 0);
+        pass_identity(&socket, true)?;
         parent.run(&[fork], fds).map_err(|(_, e)| e)?;
-        let who = hello(&self.socket)?;
-        pass_identity(&self.socket, false)?;
-        (self.pid, self.cpu) = (who.pid, parent.cpu);
-        Ok(who)
+        Ok(Self { first: First::Coming, cpu: parent.cpu, ..Self::new(socket, page, NOBODY) })
     }
 
     /// Carries out a batch. The descriptors get the numbers 1, 2, … in the helper, and are closed after the batch.
@@ -107,26 +113,29 @@ impl Channel {
         self.receive_listener()
     }
 
-    /// The listener of the guest thread that the stub has made by itself, once.
-    pub(crate) fn first_thread(&mut self) -> Result<OwnedFd, Errno> {
+    /// What the stub has said of its own accord, once: waits for it.
+    pub(crate) fn hello(&mut self) -> Option<Result<Hello, Errno>> {
         self.receive_first();
         match std::mem::replace(&mut self.first, First::None) {
-            First::Here(listener) => listener,
-            First::None | First::Coming => Err(Errno::EAGAIN),
+            First::Here(hello) => Some(hello),
+            First::None | First::Coming => None,
         }
     }
 
+    /// It comes before all answers.
     fn receive_first(&mut self) {
         if matches!(self.first, First::Coming) {
-            self.first = First::Here(self.receive_listener());
+            let hello = hello(&self.socket);
+            if let Ok(hello) = &hello {
+                self.pid = hello.identity.pid;
+            }
+            self.first = First::Here(hello);
         }
     }
 
     fn receive_listener(&self) -> Result<OwnedFd, Errno> {
-        match receive(&self.socket)? {
-            (1, Some(listener)) => Ok(listener),
-            (len, _) => Err(outcome(len).err().map_or(Errno::EAGAIN, |(_, e)| e)),
-        }
+        let (len, listener) = receive(&self.socket)?;
+        listener_of(len, listener)
     }
 
     fn send(&mut self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
@@ -185,6 +194,13 @@ fn outcome(len: usize) -> Result<(), (usize, Errno)> {
             let stride = l::REPLY_STRIDE as usize;
             Err(((len - 1) / stride, Errno::from_raw(((len - 1) % stride) as i32)))
         }
+    }
+}
+
+fn listener_of(len: usize, listener: Option<OwnedFd>) -> Result<OwnedFd, Errno> {
+    match (len, listener) {
+        (1, Some(listener)) => Ok(listener),
+        (len, _) => Err(outcome(len).err().map_or(Errno::EAGAIN, |(_, e)| e)),
     }
 }
 
@@ -304,13 +320,18 @@ fn words(payload: &[u8]) -> impl Iterator<Item = i32> {
 fn receive(socket: &OwnedFd) -> Result<(usize, Option<OwnedFd>), Errno> {
     let mut control = Control([0; CONTROL_LEN]);
     let (len, control_len) = receive_control(socket, &mut control)?;
-    let rights = messages(&control, control_len).into_iter().filter(|(kind, _)| *kind == libc::SCM_RIGHTS);
-    // SAFETY: the host has just installed these descriptors for us.
-    let fds: Vec<OwnedFd> = rights
-        .flat_map(|(_, payload)| words(payload))
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
-        .collect();
+    let mut fds = Vec::new();
+    for (kind, payload) in messages(&control, control_len) {
+        fds.extend(descriptors(kind, libc::SCM_RIGHTS, payload));
+    }
     Ok((len, fds.into_iter().next()))
+}
+
+/// The descriptors of a control message that the host has just given us, if it is of this kind.
+fn descriptors(kind: i32, wanted: i32, payload: &[u8]) -> Vec<OwnedFd> {
+    let fds = words(if kind == wanted { payload } else { &[] });
+    // SAFETY: the host has just installed these descriptors for us, and each message is looked at once.
+    fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
 }
 
 /// Asks for the sender's identity with messages, or no more.
@@ -328,21 +349,24 @@ pub(crate) fn pass_identity(socket: &OwnedFd, on: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The first message of a new stub: who it is, as the host says.
+/// The first message of a new stub; from then on its answers come alone.
 fn hello(socket: &OwnedFd) -> Result<Hello, Errno> {
     let mut control = Control([0; CONTROL_LEN]);
     let (len, control_len) = receive_control(socket, &mut control)?;
-    let (mut pid, mut pidfd) = (None, None);
+    let (mut pid, mut pidfds, mut listeners) = (None, Vec::new(), Vec::new());
     for (kind, payload) in messages(&control, control_len) {
-        match kind {
-            libc::SCM_CREDENTIALS => pid = words(payload).next(),
-            // SAFETY: the host has just installed this descriptor for us.
-            SCM_PIDFD => pidfd = words(payload).next().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-            _ => {}
+        if kind == libc::SCM_CREDENTIALS {
+            pid = words(payload).next();
         }
+        pidfds.extend(descriptors(kind, SCM_PIDFD, payload));
+        listeners.extend(descriptors(kind, libc::SCM_RIGHTS, payload));
     }
-    match (len, pid, pidfd) {
-        (1, Some(pid), Some(pidfd)) => Ok(Hello { pid, pidfd }),
-        _ => Err(Errno::EAGAIN),
+    pass_identity(socket, false)?;
+    match (pid, pidfds.into_iter().next()) {
+        (Some(pid), Some(pidfd)) if pid > 0 => {
+            let listener = listener_of(len, listeners.into_iter().next());
+            Ok(Hello { identity: Identity { pid, pidfd }, listener })
+        }
+        _ => Err(Errno::ESRCH),
     }
 }

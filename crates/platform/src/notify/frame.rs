@@ -19,7 +19,7 @@ pub(crate) const FLAGS_OFFSET: u64 = std::mem::offset_of!(RtSigframe, uc.flags) 
 
 /// Where a new thread's frame is put: in the slot's last page, where the host will put the next, so that only one page is
 /// touched.
-pub(crate) fn start(slot: u32) -> u64 {
+pub(crate) const fn start(slot: u32) -> u64 {
     slots::end(slot) - l::PAGE + 64
 }
 

@@ -73,7 +73,7 @@ impl KickState {
 
     /// What the host's thread has used until now.
     pub(crate) fn sample(&self) -> Option<Sample> {
-        procfs::sample(&self.stub.shared.proc, self.stub.pid, self.tid)
+        procfs::sample(&self.stub.shared.proc, self.stub.pid(), self.tid)
     }
 
     /// Sends the signal, whatever is under way.
@@ -92,7 +92,7 @@ impl KickState {
         // The PID cannot have been reused while the stub is held, and a reused thread id is another thread of the same
         // stub, for which a stray kick is harmless.
         // SAFETY: no pointers.
-        unsafe { libc::syscall(libc::SYS_tgkill, self.stub.pid, self.tid, KICK_SIGNAL) };
+        unsafe { libc::syscall(libc::SYS_tgkill, self.stub.pid(), self.tid, KICK_SIGNAL) };
         if !self.watched.swap(true, Ordering::SeqCst) {
             self.stub.shared.watchdog.watch(self);
         }
@@ -118,7 +118,7 @@ impl Kicker for Arc<KickState> {
         if self.gone.load(Ordering::SeqCst) {
             return None;
         }
-        let now = procfs::run_time(&self.stub.shared.proc, self.stub.pid, self.tid)?;
+        let now = procfs::run_time(&self.stub.shared.proc, self.stub.pid(), self.tid)?;
         Some(now.saturating_sub(self.before.run_time))
     }
 
@@ -230,7 +230,7 @@ impl Watched {
             return Some(self);
         }
         self.ticks += 1;
-        let now = procfs::run_time(&thread.stub.shared.proc, thread.stub.pid, thread.tid);
+        let now = procfs::run_time(&thread.stub.shared.proc, thread.stub.pid(), thread.tid);
         let disobeys = match (now, self.since) {
             (Some(now), Some(since)) => now.saturating_sub(since) >= PATIENCE,
             (Some(now), None) => {

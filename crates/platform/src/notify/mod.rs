@@ -19,7 +19,8 @@
 //! pass descriptors. It carries out a batch of mmap-family calls, an atomic update, clone(2) for a fork or a thread, and
 //! answers with a datagram of zeros whose *length* says how many operations succeeded and why the next did not.
 //!
-//! A new stub finds the command to make its first **guest thread** waiting in its socket. A guest thread that ends leaves
+//! A new stub makes its first **guest thread** at once; the message with that one's listener is the first word that the
+//! sentry hears of it, and nobody waits for it before it is needed. A guest thread that ends leaves
 //! the host's thread in its last stop, with filter and listener, for the next of the same stub (`parked`): that one goes on
 //! from a frame written anew, as a thread that is new to the host does.
 //!

@@ -1,26 +1,28 @@
 //! One stub process: what the sentry holds of it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use stockade_abi::Errno;
 
-use super::channel::{Channel, Op, pair, pass_identity};
+use super::channel::{Channel, Identity, NOBODY, Op, pair};
 use super::control::ControlMemory;
 use super::parked::Waiting;
 use super::slots::Slots;
-use super::zygote::{fork_op, thread_op};
-use super::{Shared, filter, frame, memory};
+use super::zygote::fork_op;
+use super::{Shared, filter, memory};
 
 /// A stub. Its PID stays taken, and its descriptor open, until this is dropped and the zygote has reaped it: so the PID
 /// never names another process while it is in use here.
 pub(crate) struct Stub {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) pid: i32,
-    pidfd: Option<OwnedFd>,
-    pub(crate) channel: Mutex<Channel>,
+    /// Who it is: it says so itself, and is not waited for before somebody needs to know.
+    identity: OnceLock<Identity>,
+    channel: Mutex<Channel>,
+    /// The listener of the guest thread that it has made of its own accord.
+    first: Mutex<Option<Result<OwnedFd, Errno>>>,
     /// The first is taken from the beginning.
     pub(crate) slots: Mutex<Slots>,
     pub(crate) parked: Waiting,
@@ -31,33 +33,59 @@ pub(crate) struct Stub {
 
 impl Stub {
     /// Forks a stub from the process behind `parent`: the zygote's channel or another stub's.
-    pub(crate) fn fork_from(
-        shared: &Arc<Shared>,
-        parent: &Mutex<Channel>,
-        flags: i32,
-    ) -> Result<Arc<Self>, Errno> {
+    pub(crate) fn fork_from(shared: &Arc<Shared>, parent: &Mutex<Channel>, flags: i32) -> Result<Arc<Self>, Errno> {
         let memory: &Arc<ControlMemory> = &shared.control;
         let page = memory.page()?;
         let (ours, theirs) = pair()?;
-        pass_identity(&ours, true)?;
         let fork = fork_op(flags, page.offset());
         let mut slots = Slots::default();
-        let slot = slots.take().ok_or(Errno::EAGAIN)?;
-        // Whoever wants a stub wants a guest thread in it soon.
-        let mut channel = Channel::with_first(ours, page, thread_op(frame::start(slot)))?;
+        // Whoever wants a stub wants a guest thread in it soon: that takes the first slot.
+        slots.take().ok_or(Errno::EAGAIN)?;
         let fds = [memory.descriptor(), theirs.as_fd()];
-        let who = channel.born_of(&mut parent.lock(), fork, &fds)?;
-        drop(theirs);
+        let channel = Channel::born_of(&mut parent.lock(), fork, &fds, ours, page)?;
         Ok(Arc::new(Self {
             shared: Arc::clone(shared),
-            pid: who.pid,
-            pidfd: Some(who.pidfd),
+            identity: OnceLock::new(),
             channel: Mutex::new(channel),
+            first: Mutex::new(None),
             slots: Mutex::new(slots),
             parked: Waiting::default(),
             threads: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
         }))
+    }
+
+    /// What commands its helper, once it is there.
+    pub(crate) fn channel(&self) -> MutexGuard<'_, Channel> {
+        let mut channel = self.channel.lock();
+        match channel.hello() {
+            Some(Ok(hello)) => {
+                // Comes once.
+                let _ = self.identity.set(hello.identity);
+                *self.first.lock() = Some(hello.listener);
+            }
+            Some(Err(e)) => *self.first.lock() = Some(Err(e)),
+            None => {}
+        }
+        channel
+    }
+
+    fn identity(&self) -> Option<&Identity> {
+        self.identity.get().or_else(|| {
+            drop(self.channel());
+            self.identity.get()
+        })
+    }
+
+    /// Its number on the host; one that nobody has if it died before it could tell.
+    pub(crate) fn pid(&self) -> i32 {
+        self.identity().map_or(NOBODY, |who| who.pid)
+    }
+
+    /// The listener of the guest thread that it has made of its own accord, once.
+    pub(crate) fn first_thread(&self) -> Result<OwnedFd, Errno> {
+        drop(self.channel());
+        self.first.lock().take().unwrap_or(Err(Errno::EAGAIN))
     }
 
     /// A copy of this one.
@@ -68,15 +96,17 @@ impl Stub {
 
     /// Carries out a batch; a helper that does not answer as it should is the end of the stub.
     pub(crate) fn run(&self, ops: &[Op], fds: &[BorrowedFd<'_>]) -> Result<(), (usize, Errno)> {
-        let result = self.channel.lock().run(ops, fds);
+        let result = self.channel().run(ops, fds);
         result.map_err(|(i, e)| (i, self.failed(e)))
     }
 
     /// Carries out an operation that leaves something in the scratch memory, and reads that: guest data.
     pub(crate) fn run_and_read(&self, op: Op, at: u64, result: &mut [u8]) -> Result<(), Errno> {
-        let mut channel = self.channel.lock();
-        channel.run(&[op], &[]).map_err(|(_, e)| self.failed(e))?;
-        memory::read_any(self.pid, at, result).map(drop)
+        let pid = self.pid();
+        let mut channel = self.channel();
+        let done = channel.run(&[op], &[]).map(|()| memory::read_any(pid, at, result));
+        drop(channel);
+        done.map_err(|(_, e)| self.failed(e))?.map(drop)
     }
 
     /// Looks at a helper's failure: one that means that it cannot be relied on kills the stub.
@@ -94,10 +124,10 @@ impl Stub {
 
     pub(crate) fn kill(&self) {
         if !self.killed.swap(true, Ordering::Relaxed)
-            && let Some(pidfd) = &self.pidfd
+            && let Some(who) = self.identity()
         {
             // It may have died already; nothing else can go wrong.
-            let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+            let _ = rustix::process::pidfd_send_signal(&who.pidfd, rustix::process::Signal::KILL);
         }
     }
 }
@@ -105,8 +135,8 @@ impl Stub {
 impl Drop for Stub {
     fn drop(&mut self) {
         self.kill();
-        if let Some(pidfd) = self.pidfd.take() {
-            self.shared.reaper.bury(&self.shared, pidfd);
+        if let Some(who) = self.identity.take() {
+            self.shared.reaper.bury(&self.shared, who.pidfd);
         }
     }
 }

@@ -28,12 +28,12 @@ impl Slots {
 }
 
 /// Lowest address of a slot.
-pub(crate) fn base(index: u32) -> u64 {
-    l::SLOTS + u64::from(index) * l::SLOT_SIZE
+pub(crate) const fn base(index: u32) -> u64 {
+    l::SLOTS + index as u64 * l::SLOT_SIZE
 }
 
 /// Its end.
-pub(crate) fn end(index: u32) -> u64 {
+pub(crate) const fn end(index: u32) -> u64 {
     base(index) + l::SLOT_SIZE
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Space(pub(crate) Arc<Stub>);
 
 impl Space {
     fn pid(&self) -> i32 {
-        self.0.pid
+        self.0.pid()
     }
 }
 

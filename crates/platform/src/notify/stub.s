@@ -134,17 +134,17 @@ stockade_stub_helper:
     syscall
     jmp 20b
 
-60: # A thread has been made: send its listener as soon as there is one.
+60: # A thread has been made: send its listener as soon as there is one. It runs on this CPU, once we leave it.
     mov r12d, 1000000
-61: xor edi, edi
+61: mov eax, {nr_sched_yield}
+    syscall
+    xor edi, edi
     lea rsi, [rbp + {listener_message}]
     mov edx, {msg_nosignal}
     mov eax, {nr_sendmsg}
     syscall
     cmp eax, -{ebadf}
     jne 62f
-    mov eax, {nr_sched_yield}
-    syscall
     dec r12d
     jnz 61b
     mov eax, -{eagain}
@@ -156,7 +156,8 @@ stockade_stub_helper:
     syscall
     jmp 20b
 
-70: # A new process: descriptor 1 is the control memory, 2 its socket; r9 still says where its page is.
+70: # A new process: descriptor 1 is the control memory, 2 its socket; r9 still says where its page is. It makes its first
+    # guest thread at once; the message with the listener is how the sentry learns of both.
     mov rdi, r14
     mov esi, 4096
     mov edx, 1                      # PROT_READ
@@ -170,13 +171,18 @@ stockade_stub_helper:
     xor esi, esi
     mov eax, {nr_dup2}
     syscall
-    mov r12d, 1
     mov edi, 1
     mov esi, -1
     xor edx, edx
     mov eax, {nr_close_range}
     syscall
-    jmp 52b
+    xor r13d, r13d
+    mov edi, {thread_flags}
+    movabs rsi, {first_frame}
+    xor r10d, r10d
+    xor r8d, r8d
+    mov eax, {nr_clone}
+    jmp 37b
 
 80: # A new thread, its stack pointer at its signal frame: its own filter first. No memory is believed: program and flags are constants.
     mov edi, 1                      # SECCOMP_SET_MODE_FILTER

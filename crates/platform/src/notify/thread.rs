@@ -10,7 +10,7 @@ use stockade_abi::signal::{SigInfo, si};
 use stockade_abi::ucontext::{RtSigframe, UC_FP_XSTATE};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::channel::{Channel, current_cpu, set_affinity};
+use super::channel::{current_cpu, set_affinity};
 use super::kick::KickState;
 use super::listener::{Listener, Notification};
 use super::parked::Parked;
@@ -69,21 +69,17 @@ pub(crate) struct Thread {
 impl Thread {
     pub(crate) fn new(stub: &Arc<Stub>) -> Result<Self, Errno> {
         if stub.threads.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Self::create(stub, 0, Channel::first_thread);
+            return Self::create(stub, 0, stub.first_thread());
         }
         if let Some(parked) = stub.parked.take() {
             return Ok(Self::take_over(stub, parked));
         }
         let slot = stub.slots.lock().take().ok_or(Errno::EAGAIN)?;
-        Self::create(stub, slot, |channel| channel.thread(zygote::thread_op(frame::start(slot))))
+        let made = stub.channel().thread(zygote::thread_op(frame::start(slot)));
+        Self::create(stub, slot, made)
     }
 
-    fn create(
-        stub: &Arc<Stub>,
-        slot: u32,
-        make: impl FnOnce(&mut Channel) -> Result<OwnedFd, Errno>,
-    ) -> Result<Self, Errno> {
-        let made = make(&mut stub.channel.lock());
+    fn create(stub: &Arc<Stub>, slot: u32, made: Result<OwnedFd, Errno>) -> Result<Self, Errno> {
         let made = made.map_err(|e| stub.failed(e)).and_then(|listener| Self::begin(stub, slot, listener));
         made.inspect_err(|_| stub.slots.lock().give_back(slot))
     }
@@ -131,7 +127,7 @@ impl Thread {
         let stub = &self.stub;
         // Where there is no other, what the process has used is simpler to learn, and right.
         if stub.threads.load(Ordering::Relaxed) == 1 {
-            procfs::sample_process(&stub.shared.proc, stub.pid)
+            procfs::sample_process(&stub.shared.proc, stub.pid())
         } else {
             self.kick.sample()
         }
@@ -188,7 +184,7 @@ impl Thread {
             return None;
         }
         let mut f = RtSigframe::new_zeroed();
-        let read = memory::read_any(self.stub.pid, addr, f.as_mut_bytes());
+        let read = memory::read_any(self.stub.pid(), addr, f.as_mut_bytes());
         if read != Ok(size_of::<RtSigframe>()) {
             return None;
         }
@@ -271,25 +267,42 @@ impl Thread {
     }
 
     fn write(&self, addr: u64, bytes: &[u8]) -> Result<(), Errno> {
-        match memory::write_any(self.stub.pid, addr, bytes) {
+        match memory::write_any(self.stub.pid(), addr, bytes) {
             Ok(n) if n == bytes.len() => Ok(()),
             _ => Err(Errno::EFAULT),
         }
     }
 
-    /// Puts floating point state where the frame will point; returns the address, 0 for the initial state.
-    fn write_fp(&self, fp: &FpState) -> Result<u64, Errno> {
+    /// Floating point state as it lies in a frame, and where the frame will point to; none and 0 for the initial state.
+    fn place_fp(&self, fp: &FpState) -> (u64, Vec<u8>) {
         let xstate = self.stub.shared.xstate;
-        let Some(bytes) = xstate.to_frame(fp) else { return Ok(0) };
+        let Some(bytes) = xstate.to_frame(fp) else { return (0, Vec::new()) };
         let at = match self.frame.fpstate {
             0 => frame::fpstate(self.slot, xstate.size),
             at => at,
         };
         let end = super::slots::end(self.slot) - bytes.len() as u64;
         let inside = at % 64 == 0 && at >= self.frame.addr + size_of::<RtSigframe>() as u64 && at <= end;
-        let at = if inside { at } else { super::slots::base(self.slot) + 1024 };
-        self.write(at, &bytes)?;
-        Ok(at)
+        (if inside { at } else { super::slots::base(self.slot) + 1024 }, bytes)
+    }
+
+    /// Writes the frame that a new thread begins with.
+    fn write_first(&self, bases: [u64; 2], fp: Option<&FpState>) -> Result<(), Errno> {
+        let (at, fp) = fp.map_or_else(Default::default, |fp| self.place_fp(fp));
+        let start = self.frame.addr - 16;
+        let mut bytes = bases.as_bytes().to_vec();
+        bytes.extend_from_slice(frame::initial(self.slot, &self.context.regs, at).as_bytes());
+        let gap = at.wrapping_sub(start + bytes.len() as u64);
+        if fp.is_empty() {
+            return self.write(start, &bytes);
+        }
+        if gap >= 64 {
+            self.write(at, &fp)?;
+            return self.write(start, &bytes);
+        }
+        bytes.resize(bytes.len() + gap as usize, 0);
+        bytes.extend_from_slice(&fp);
+        self.write(start, &bytes)
     }
 
     /// Puts the context into force, as far as it differs from what the thread has.
@@ -299,15 +312,15 @@ impl Thread {
         let bases = [fs_base, gs_base];
         let bases_changed = bases != [self.saved.fs_base, self.saved.gs_base];
         if self.fresh {
-            let fpstate = fp.map_or(Ok(0), |fp| self.write_fp(&fp))?;
-            let mut bytes = bases.as_bytes().to_vec();
-            bytes.extend_from_slice(frame::initial(self.slot, &self.context.regs, fpstate).as_bytes());
-            self.write(self.frame.addr - 16, &bytes)?;
+            self.write_first(bases, fp.as_ref())?;
             self.fresh = false;
             return Ok(l::RESUME_BASES);
         }
         if let Some(fp) = fp {
-            let fpstate = self.write_fp(&fp)?;
+            let (fpstate, bytes) = self.place_fp(&fp);
+            if !bytes.is_empty() {
+                self.write(fpstate, &bytes)?;
+            }
             if fpstate != self.frame.fpstate {
                 self.write(self.frame.addr + frame::FPSTATE_OFFSET, fpstate.as_bytes())?;
             }
@@ -419,7 +432,7 @@ impl GuestThread for Thread {
             return Ok(xstate.initial());
         }
         let mut bytes = vec![0; xstate.size];
-        match memory::read_any(self.stub.pid, self.frame.fpstate, &mut bytes) {
+        match memory::read_any(self.stub.pid(), self.frame.fpstate, &mut bytes) {
             Ok(n) if n == bytes.len() => Ok(FpState(bytes)),
             _ => Err(Errno::EFAULT),
         }

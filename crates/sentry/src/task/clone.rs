@@ -95,7 +95,9 @@ pub fn clone(ctx: &mut Ctx, args: &CloneArgs) -> Result<u64, Errno> {
         Ok((child, vfork)) => {
             let tid = child.tid();
             let local = task.tg.pidns.local(tid);
-            if let Err(e) = publish(ctx, &task, &child, args, local).and_then(|()| run::spawn(&child, start))
+            let child_tid = if args.has(c::CLONE_CHILD_SETTID) { args.child_tid } else { 0 };
+            if let Err(e) =
+                publish(ctx, &task, &child, args, local).and_then(|()| run::spawn(&child, start, child_tid))
             {
                 abandon(&child);
                 return Err(e);
@@ -247,12 +249,6 @@ fn publish(
     }
     if args.has(c::CLONE_PARENT_SETTID) {
         ctx.mm.copy_out(args.parent_tid, &local)?;
-    }
-    if args.has(c::CLONE_CHILD_SETTID)
-        && let Some(mm) = child.mm()
-    {
-        // The child finds out by itself if it gave a bad address.
-        let _ = mm.copy_out(args.child_tid, &child.local_tid());
     }
     if args.flags & u64::from(c::CLONE_PIDFD) != 0 {
         let fd = crate::fs::pidfd::install(task, &child.tg, 0)?;

@@ -163,7 +163,7 @@ impl Kernel {
             terminal.tty().opened_by(&task, c::O_RDWR);
             let _ = tg.terminal.set(terminal);
         }
-        if let Err(e) = run::spawn(&task, image.start) {
+        if let Err(e) = run::spawn(&task, image.start, 0) {
             let mut tree = self.tree.lock();
             tree.groups.remove(&tid);
             tree.tasks.remove(&tid);

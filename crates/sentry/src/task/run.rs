@@ -10,26 +10,28 @@ use stockade_platform::{Context, Event, FaultInfo, StopCause, SyscallRequest};
 use super::deliver::Action;
 use super::exit::status_of_exit;
 use super::thread::{Task, work};
+use crate::mm::UserMemory;
 use crate::signal::frame::{self, Delivery, LastFault};
 use crate::syscalls::{self, Args, Ctx, Flow, SysResult};
 
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
 
-/// Has a thread of the sentry serve a task from a context on.
+/// Has a thread of the sentry serve a task from a context on, which first finds its number where CLONE_CHILD_SETTID says,
+/// unless that is 0.
 ///
 /// # Errors
 /// EAGAIN if the host has no more threads.
-pub(super) fn spawn(task: &Arc<Task>, start: Context) -> Result<(), Errno> {
+pub(super) fn spawn(task: &Arc<Task>, start: Context, child_tid: u64) -> Result<(), Errno> {
     let served = Arc::clone(task);
-    task.kernel.workers.run(move || serve(&served, start))
+    task.kernel.workers.run(move || serve(&served, start, child_tid))
 }
 
-fn serve(task: &Arc<Task>, start: Context) {
+fn serve(task: &Arc<Task>, start: Context, child_tid: u64) {
     task.account.begin_service();
     task.waiter.bind_current();
     super::current::set_current(Some(Arc::clone(task)));
-    let status = match begin(task, start) {
+    let status = match begin(task, start, child_tid) {
         Some(mut ctx) => {
             let status = ctx.serve();
             ctx.leave();
@@ -47,9 +49,13 @@ fn serve(task: &Arc<Task>, start: Context) {
 }
 
 /// Makes the guest thread, which then stands before its first instruction.
-fn begin(task: &Arc<Task>, start: Context) -> Option<Ctx> {
+fn begin(task: &Arc<Task>, start: Context, child_tid: u64) -> Option<Ctx> {
     let mm = task.mm()?;
     let thread = mm.space().new_thread().ok()?;
+    if child_tid != 0 {
+        // It finds out by itself if its parent gave a bad address.
+        let _ = mm.copy_out(child_tid, &task.local_tid());
+    }
     let mut ctx = Ctx::new(Arc::clone(task), mm, task.files(), thread);
     ctx.enter(start).then_some(ctx)
 }
