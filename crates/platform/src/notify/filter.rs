@@ -1,8 +1,8 @@
 //! The two seccomp filters of a stub, as reviewed rules.
 //!
 //! KILL, TRAP and ERRNO outrank USER_NOTIF, whichever filter says them, and guest threads inherit the helper's filter:
-//! so that one denies with TRACE, which without a tracer makes the call fail with ENOSYS. Both filters run at every call
-//! of a guest; what they cost is kept low by looking at the caller's address first.
+//! so that one denies with TRACE, which without a tracer makes the call fail with ENOSYS; and what is to be trapped of
+//! guests' calls, it traps, so that their own filter can be short. Both run at every call of a guest.
 
 use libc::sock_filter;
 use stockade_abi::nr;
@@ -79,30 +79,58 @@ fn halves(value: u64) -> (u32, u32) {
     (value as u32, (value >> 32) as u32)
 }
 
-/// The filter of a guest thread: notify of everything, trap what [`TRAPPED`] and `also_trapped` list and every entry that
-/// is not 64-bit, allow one rt_sigreturn and one exit by the address of their instruction.
-pub(crate) fn guest(also_trapped: &[u32]) -> Vec<sock_filter> {
-    let mut f =
-        vec![load(ARCH), jump(libc::BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0), ret(libc::SECCOMP_RET_TRAP), load(NR)];
-    for (nr, address) in [(nr::rt_sigreturn, stub::sigreturn()), (nr::exit, stub::exit())] {
-        let (ip_low, ip_high) = halves(address);
-        f.extend([
-            jump(libc::BPF_JEQ, nr, 0, 6),
-            load(IP_LOW),
-            jump(libc::BPF_JEQ, ip_low, 0, 3),
-            load(IP_HIGH),
-            jump(libc::BPF_JEQ, ip_high, 0, 1),
-            ret(libc::SECCOMP_RET_ALLOW),
-            ret(libc::SECCOMP_RET_TRAP),
-        ]);
+/// The filter of a guest thread: notify of everything but what comes from the two instructions that may make a native call;
+/// the [`helper`]'s filter sees to it that each of them makes the one it is there for.
+///
+/// The host translates it for each new thread, which takes about a microsecond an instruction: it is as short as it can be.
+pub(crate) fn guest() -> Vec<sock_filter> {
+    let ((sigreturn, high), (exit, _)) = (halves(stub::sigreturn()), halves(stub::exit()));
+    vec![
+        load(IP_HIGH),
+        jump(libc::BPF_JEQ, high, 0, 3),
+        load(IP_LOW),
+        jump(libc::BPF_JEQ, sigreturn, 2, 0),
+        jump(libc::BPF_JEQ, exit, 1, 0),
+        ret(libc::SECCOMP_RET_USER_NOTIF),
+        ret(libc::SECCOMP_RET_ALLOW),
+    ]
+}
+
+/// What the helpers' filter, which guest threads inherit, says of calls that do not come from the helper's code: trap what
+/// [`TRAPPED`] and `also_trapped` list and every entry that is not 64-bit, which outranks the guest threads' own filter;
+/// allow one rt_sigreturn and one exit by the address of their instruction. It has nothing to say of the rest.
+fn outside_helper(also_trapped: &[u32]) -> Vec<sock_filter> {
+    let (trap, allow) = (ret(libc::SECCOMP_RET_TRAP), ret(libc::SECCOMP_RET_ALLOW));
+    let ((sigreturn, high), (exit, _)) = (halves(stub::sigreturn()), halves(stub::exit()));
+    let mut f = vec![
+        load(ARCH),
+        jump(libc::BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
+        trap,
+        load(IP_HIGH),
+        // Past the two addresses.
+        jump(libc::BPF_JEQ, high, 0, 11),
+        load(IP_LOW),
+    ];
+    for (address, nr) in [(sigreturn, nr::rt_sigreturn), (exit, nr::exit)] {
+        f.extend([jump(libc::BPF_JEQ, address, 0, 4), load(NR), jump(libc::BPF_JEQ, nr, 0, 1), allow, trap]);
     }
-    let mut trapped: Vec<u32> = TRAPPED.iter().chain(also_trapped).copied().collect();
+    f.push(load(NR));
+    for &nr in also_trapped {
+        f.extend([jump(libc::BPF_JEQ, nr, 0, 1), trap]);
+    }
+    let mut trapped = TRAPPED.to_vec();
     trapped.sort_unstable();
-    trapped.dedup();
-    for nr in trapped {
-        f.extend([jump(libc::BPF_JEQ, nr, 0, 1), ret(libc::SECCOMP_RET_TRAP)]);
+    for run in trapped.chunk_by(|a, b| a + 1 == *b) {
+        match run {
+            [] => {}
+            [nr] => f.extend([jump(libc::BPF_JEQ, *nr, 0, 1), trap]),
+            [first, .., last] => {
+                f.extend([jump(libc::BPF_JGE, *first, 0, 2), jump(libc::BPF_JGT, *last, 1, 0), trap]);
+            }
+        }
     }
-    f.push(ret(libc::SECCOMP_RET_USER_NOTIF));
+    // A guest thread's own filter outranks this.
+    f.push(ret(libc::SECCOMP_RET_TRACE));
     f
 }
 
@@ -186,39 +214,28 @@ fn helper_rules() -> Vec<(u32, Vec<Check>)> {
     ]
 }
 
-/// The filter of zygote and helpers.
-pub(crate) fn helper() -> Vec<sock_filter> {
+/// The filter of zygote and helpers, and with it of all guest threads.
+pub(crate) fn helper(also_trapped: &[u32]) -> Vec<sock_filter> {
     let deny = ret(libc::SECCOMP_RET_TRACE);
-    let allow = ret(libc::SECCOMP_RET_ALLOW);
     let (begin, code_high) = halves(stub::helper());
     let (end, _) = halves(stub::helper_end());
+    let outside = outside_helper(also_trapped);
     let mut f = vec![
-        // Guests' own code: what their filter says counts, this is the cheapest answer that it outranks.
         load(IP_HIGH),
-        jump(libc::BPF_JEQ, code_high, 1, 0),
-        deny,
+        jump(libc::BPF_JEQ, code_high, 0, 4),
+        load(IP_LOW),
+        jump(libc::BPF_JGE, begin, 0, 2),
+        jump(libc::BPF_JGT, end, 1, 0),
+        stmt(libc::BPF_JMP | libc::BPF_JA, outside.len() as u32),
+    ];
+    f.extend(outside);
+    f.extend([
         load(ARCH),
         jump(libc::BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
-        deny,
-        // The two native calls of guest threads.
+        // It makes none such; a guest that has jumped here does.
+        ret(libc::SECCOMP_RET_TRAP),
         load(NR),
-        jump(libc::BPF_JEQ, nr::rt_sigreturn, 0, 3),
-        load(IP_LOW),
-        jump(libc::BPF_JEQ, halves(stub::sigreturn()).0, 0, 1),
-        allow,
-        load(NR),
-        jump(libc::BPF_JEQ, nr::exit, 0, 3),
-        load(IP_LOW),
-        jump(libc::BPF_JEQ, halves(stub::exit()).0, 0, 1),
-        allow,
-        // The helper's code.
-        load(IP_LOW),
-        jump(libc::BPF_JGE, begin, 1, 0),
-        deny,
-        jump(libc::BPF_JGT, end, 0, 1),
-        deny,
-        load(NR),
-    ];
+    ]);
     for (nr, checks) in helper_rules() {
         let mut body = Vec::new();
         for check in checks {
@@ -235,10 +252,107 @@ pub(crate) fn helper() -> Vec<sock_filter> {
                 }
             }
         }
-        body.push(allow);
+        body.push(ret(libc::SECCOMP_RET_ALLOW));
         f.push(jump(libc::BPF_JEQ, nr, 0, body.len() as u8));
         f.append(&mut body);
     }
     f.push(deny);
     f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a filter says of a call with arguments of zero, by Linux's rules for the few instructions that are used here.
+    fn verdict(filter: &[sock_filter], arch: u32, nr: u32, ip: u64) -> u32 {
+        let (mut at, mut a) = (0, 0);
+        loop {
+            let i = &filter[at];
+            at += 1;
+            let code = u32::from(i.code);
+            let taken = match code & 0x07 {
+                libc::BPF_LD => {
+                    a = match i.k {
+                        NR => nr,
+                        ARCH => arch,
+                        IP_LOW => halves(ip).0,
+                        IP_HIGH => halves(ip).1,
+                        _ => 0,
+                    };
+                    continue;
+                }
+                libc::BPF_RET => return i.k,
+                _ => match code & 0xf0 {
+                    libc::BPF_JA => {
+                        at += i.k as usize;
+                        continue;
+                    }
+                    libc::BPF_JEQ => a == i.k,
+                    libc::BPF_JGE => a >= i.k,
+                    libc::BPF_JGT => a > i.k,
+                    libc::BPF_JSET => a & i.k != 0,
+                    other => panic!("jumps by {other}"),
+                },
+            };
+            at += usize::from(if taken { i.jt } else { i.jf });
+        }
+    }
+
+    /// What both say together: the lower counts.
+    fn both(filters: &[Vec<sock_filter>; 2], arch: u32, nr: u32, ip: u64) -> u32 {
+        verdict(&filters[0], arch, nr, ip).min(verdict(&filters[1], arch, nr, ip))
+    }
+
+    fn numbers() -> impl Iterator<Item = u32> {
+        (0..2048).chain([0x4000_0000, 0x4000_000f, u32::MAX, l::STOP_CALL as u32])
+    }
+
+    #[test]
+    fn guests_make_two_calls_from_one_place_each_and_no_other() {
+        for also_trapped in [&[][..], &[0, 15, 39, 60, 61, 435, 471]] {
+            let filters = [guest(), helper(also_trapped)];
+            let elsewhere =
+                [0x40_1000, stub::stopped(), stub::exit() & 0xffff_ffff, stub::sigreturn() ^ 1 << 40];
+            for nr in numbers() {
+                for ip in elsewhere {
+                    let trapped = TRAPPED.contains(&nr) || also_trapped.contains(&nr);
+                    let expected =
+                        if trapped { libc::SECCOMP_RET_TRAP } else { libc::SECCOMP_RET_USER_NOTIF };
+                    assert_eq!(both(&filters, AUDIT_ARCH_X86_64, nr, ip), expected, "{nr} at {ip:#x}");
+                }
+                for (ip, native) in [(stub::sigreturn(), nr::rt_sigreturn), (stub::exit(), nr::exit)] {
+                    let expected =
+                        if nr == native { libc::SECCOMP_RET_ALLOW } else { libc::SECCOMP_RET_TRAP };
+                    assert_eq!(both(&filters, AUDIT_ARCH_X86_64, nr, ip), expected, "{nr} at {ip:#x}");
+                }
+                // Jumps into the helper's code.
+                let told = [libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_RET_TRAP];
+                for ip in [stub::helper(), stub::helper() + 100, stub::helper_end()] {
+                    assert!(told.contains(&both(&filters, AUDIT_ARCH_X86_64, nr, ip)), "{nr} at {ip:#x}");
+                }
+                let all = elsewhere.into_iter().chain([stub::sigreturn(), stub::exit(), stub::helper()]);
+                for ip in all {
+                    assert_eq!(both(&filters, 0x4000_0003, nr, ip), libc::SECCOMP_RET_TRAP);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn helpers_call_nothing_else_and_nothing_from_elsewhere() {
+        let filter = helper(&[]);
+        let rules = helper_rules();
+        for nr in numbers() {
+            let listed = rules.iter().any(|(other, _)| *other == nr);
+            let inside = verdict(&filter, AUDIT_ARCH_X86_64, nr, stub::helper() + 50);
+            assert!(
+                inside == libc::SECCOMP_RET_TRACE || (listed && inside == libc::SECCOMP_RET_ALLOW),
+                "{nr}"
+            );
+            for ip in [0x40_1000, stub::helper() - 1, stub::helper_end() + 1] {
+                assert_ne!(verdict(&filter, AUDIT_ARCH_X86_64, nr, ip), libc::SECCOMP_RET_ALLOW, "{nr}");
+            }
+        }
+    }
 }

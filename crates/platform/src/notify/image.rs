@@ -29,7 +29,7 @@ fn bytes(also_trapped: &[u32]) -> Result<Vec<u8>, Errno> {
         p[8..].copy_from_slice(&(CODE + at).to_ne_bytes());
         p
     };
-    let (guest, helper) = (filter::guest(also_trapped), filter::helper());
+    let (guest, helper) = (filter::guest(), filter::helper(also_trapped));
     put(0, stub::bytes(), PAGE)?;
     put(c::MASK, &HELPER_MASK.to_ne_bytes(), c::LISTENER_MESSAGE)?;
     let header = [0, 0, CODE + c::LISTENER_IOV, 1, CODE + c::LISTENER_CONTROL, 24, 0];

@@ -242,7 +242,19 @@ impl Thread {
         }
         let request = SyscallRequest { nr: u64::from(n.nr as u32), args: n.args, ip: n.ip };
         self.state = State::Syscall(request);
+        if n.ip >= l::STUB_BEGIN && filter::TRAPPED.contains(&(n.nr as u32)) {
+            return self.trap(request);
+        }
         Event::Syscall(request)
+    }
+
+    /// A guest has jumped into the helper's code, where what else traps does not: it is made to look as if.
+    fn trap(&mut self, request: SyscallRequest) -> Event {
+        if self.stop().is_err() {
+            return Event::Died;
+        }
+        self.context.regs.rip = request.ip;
+        Event::Stopped(StopCause::Syscall(request))
     }
 
     fn answer(&mut self, rax: u64) {
