@@ -40,7 +40,7 @@ pub(crate) fn write(proc: &OwnedFd, path: &str, text: &str) -> Result<(), Errno>
 pub(crate) struct Sample {
     /// Precise CPU time.
     pub(crate) run_time: Duration,
-    stat: Stat,
+    pub(crate) stat: Stat,
 }
 
 impl Sample {
@@ -64,12 +64,19 @@ impl Sample {
 /// What a thread has used.
 pub(crate) fn sample(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Sample> {
     let run_time = run_time(proc, pid, tid)?;
-    let stat = line(proc, &format!("{pid}/task/{tid}/stat"), parse_stat)?;
-    Some(Sample { run_time, stat })
+    Some(Sample { run_time, stat: stat(proc, pid, Some(tid))? })
 }
 
-/// What a process has used, its helper too.
-pub(crate) fn sample_process(proc: &OwnedFd, pid: i32) -> Option<Sample> {
+/// How a process has spent its time, or one thread of it, and on what else.
+pub(crate) fn stat(proc: &OwnedFd, pid: i32, tid: Option<i32>) -> Option<Stat> {
+    match tid {
+        None => line(proc, &format!("{pid}/stat"), parse_stat),
+        Some(tid) => line(proc, &format!("{pid}/task/{tid}/stat"), parse_stat),
+    }
+}
+
+/// Time a process has run, its helper too.
+pub(crate) fn process_time(pid: i32) -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // The clock of a process (CPUCLOCK_SCHED of clock_getcpuclockid(3)); there is none of a thread of another process.
     let clock = !pid << 3 | 2;
@@ -77,9 +84,7 @@ pub(crate) fn sample_process(proc: &OwnedFd, pid: i32) -> Option<Sample> {
     if unsafe { libc::clock_gettime(clock, &raw mut time) } < 0 {
         return None;
     }
-    let run_time = Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
-    let stat = line(proc, &format!("{pid}/stat"), parse_stat)?;
-    Some(Sample { run_time, stat })
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
 /// Time a thread has run.
@@ -98,7 +103,7 @@ fn line<T>(proc: &OwnedFd, path: &str, parse: impl FnOnce(&str) -> Option<T>) ->
 
 /// Some of `stat`; times in clock ticks, memory of the process in pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stat {
+pub(crate) struct Stat {
     minor_faults: u64,
     major_faults: u64,
     user: u64,

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_abi::signal::{SigInfo, si};
@@ -21,6 +22,8 @@ use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, 
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 const ERESTARTSYS: u64 = Errno::ERESTARTSYS.to_rax();
+/// CPU time of which it is not asked how it was spent.
+const BRIEF: Duration = Duration::from_micros(250);
 /// First address of the vsyscall page.
 const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
 
@@ -123,14 +126,21 @@ impl Thread {
         }
     }
 
+    /// What the host's thread has used until now. If that is little more than when last looked at, only for how long it
+    /// has run: the rest takes long to learn.
     fn sample(&self) -> Option<Sample> {
-        let stub = &self.stub;
+        let (stub, used) = (&self.stub, self.used.get());
+        let (proc, pid) = (&stub.shared.proc, stub.pid());
         // Where there is no other, what the process has used is simpler to learn, and right.
-        if stub.threads.load(Ordering::Relaxed) == 1 {
-            procfs::sample_process(&stub.shared.proc, stub.pid())
-        } else {
-            self.kick.sample()
+        let tid = (stub.threads.load(Ordering::Relaxed) > 1).then_some(self.kick.tid);
+        let run_time = match tid {
+            None => procfs::process_time(pid)?,
+            Some(tid) => procfs::run_time(proc, pid, tid)?,
+        };
+        if run_time.saturating_sub(used.run_time) < BRIEF {
+            return Some(Sample { run_time, ..used });
         }
+        Some(Sample { run_time, stat: procfs::stat(proc, pid, tid)? })
     }
 
     /// What becomes of the host's thread when the guest's ends.

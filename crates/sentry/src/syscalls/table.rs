@@ -204,7 +204,7 @@ pub static TABLE: &[Syscall] = &[
     full(95, "umask", &[Mode], stat::umask),
     full(96, "gettimeofday", &[Out(Timeval), Ptr], time::gettimeofday),
     full(97, "getrlimit", &[Choice(f::RLIMIT), Out(Rlimit)], rlimit::getrlimit),
-    partial(98, "getrusage", &[Int, Ptr], time::getrusage, "no involuntary switches, no blocks read and written"),
+    partial(98, "getrusage", &[Int, Ptr], time::getrusage, "no involuntary switches, no blocks read and written, no page faults and memory of the last 0.25 ms of a thread"),
     full(99, "sysinfo", &[Ptr], system::sysinfo),
     full(100, "times", &[Ptr], time::times),
     partial(101, "ptrace", &[Int, Int, Ptr, Ptr], system::not_permitted, "refused"),
