@@ -19,6 +19,8 @@
 //! pass descriptors. It carries out a batch of mmap-family calls, an atomic update, clone(2) for a fork or a thread, and
 //! answers with a datagram of zeros whose *length* says how many operations succeeded and why the next did not.
 //!
+//! From the second program on, a stub is forked ahead for the next (`pool`).
+//!
 //! A new stub makes its first **guest thread** at once; the message with that one's listener is the first word that the
 //! sentry hears of it, and nobody waits for it before it is needed. A guest thread that ends leaves
 //! the host's thread in its last stop, with filter and listener, for the next of the same stub (`parked`): that one goes on
@@ -79,7 +81,7 @@
 //! | poll or ppoll | listener or pidfds; no wait |
 //! | openat, read, close | the proc directory: `PID/task/TID/schedstat`, `…/stat`, `PID/stat`, `PID/statm`; O_RDONLY, O_CLOEXEC |
 //! | clock_gettime | the CPU clock of a stub |
-//! | clone3 and what std makes of a thread, clock_nanosleep, futex | the watchdog |
+//! | clone3 and what std makes of a thread, clock_nanosleep, futex | the watchdog, the pool |
 //! | kill, wait4 | the zygote, SIGKILL and `__WALL`, when the platform is dropped |
 //!
 //! # What it costs
@@ -103,6 +105,7 @@ mod memory;
 mod ops;
 mod options;
 mod parked;
+mod pool;
 mod probe;
 mod process;
 mod procfs;
@@ -127,6 +130,7 @@ use crate::{AddressSpace, Layout, Platform};
 use channel::Channel;
 use control::ControlMemory;
 use error::Step;
+use pool::Pool;
 use process::Stub;
 use reaper::Reaper;
 use space::Space;
@@ -147,7 +151,10 @@ pub(crate) struct Shared {
 }
 
 /// The platform.
-pub struct Notify(Arc<Shared>);
+pub struct Notify {
+    shared: Arc<Shared>,
+    pool: Pool,
+}
 
 impl Notify {
     /// Starts it: makes the zygote. To be called after the sentry has entered its namespaces and Landlock domain, and
@@ -158,18 +165,18 @@ impl Notify {
     pub fn new(options: Options) -> Result<Self, StartError> {
         let shared = Shared::start(&options, &[])?;
         if !probe::filtered() {
-            return Ok(Self(shared));
+            return Ok(Self { shared, pool: Pool::default() });
         }
         let trapped =
             probe::answered_by_others(|| shared.new_space()).step("probing an inherited seccomp filter")?;
         drop(shared);
-        Ok(Self(Shared::start(&options, &trapped)?))
+        Ok(Self { shared: Shared::start(&options, &trapped)?, pool: Pool::default() })
     }
 
     /// The process on the host that all stubs are forked from; what it has (scores, groups), they inherit.
     #[must_use]
     pub fn host_pid(&self) -> i32 {
-        self.0.zygote_pid
+        self.shared.zygote_pid
     }
 }
 
@@ -199,19 +206,17 @@ impl Shared {
     }
 
     fn new_space(self: &Arc<Self>) -> Result<Space, Errno> {
-        self.reaper.reap_some(self);
-        let made = Stub::fork_from(self, &self.zygote, filter::ZYGOTE_FORK_FLAGS);
-        Ok(Space(made.inspect_err(|error| tracing::debug!(%error, "no new stub from the zygote"))?))
+        Ok(Space(Stub::from_zygote(self)?))
     }
 }
 
 impl Platform for Notify {
     fn layout(&self) -> &Layout {
-        &self.0.layout
+        &self.shared.layout
     }
 
     fn new_address_space(&self) -> Result<Arc<dyn AddressSpace>, Errno> {
-        Ok(Arc::new(self.0.new_space()?))
+        Ok(Arc::new(Space(self.pool.take(&self.shared)?)))
     }
 }
 

@@ -12,7 +12,7 @@ use super::control::ControlMemory;
 use super::parked::Waiting;
 use super::slots::Slots;
 use super::zygote::fork_op;
-use super::{Shared, filter, memory};
+use super::{Shared, filter, memory, reaper};
 
 /// A stub. Its PID stays taken, and its descriptor open, until this is dropped and the zygote has reaped it: so the PID
 /// never names another process while it is in use here.
@@ -33,7 +33,7 @@ pub(crate) struct Stub {
 
 impl Stub {
     /// Forks a stub from the process behind `parent`: the zygote's channel or another stub's.
-    pub(crate) fn fork_from(shared: &Arc<Shared>, parent: &Mutex<Channel>, flags: i32) -> Result<Arc<Self>, Errno> {
+    fn fork_from(shared: &Arc<Shared>, parent: &Mutex<Channel>, flags: i32) -> Result<Arc<Self>, Errno> {
         let memory: &Arc<ControlMemory> = &shared.control;
         let page = memory.page()?;
         let (ours, theirs) = pair()?;
@@ -53,6 +53,17 @@ impl Stub {
             threads: AtomicUsize::new(0),
             killed: AtomicBool::new(false),
         }))
+    }
+
+    /// A new one.
+    pub(crate) fn from_zygote(shared: &Arc<Shared>) -> Result<Arc<Self>, Errno> {
+        let made = Self::fork_from(shared, &shared.zygote, filter::ZYGOTE_FORK_FLAGS);
+        made.inspect_err(|error| tracing::debug!(%error, "no new stub from the zygote"))
+    }
+
+    /// Whether it is known to have died.
+    pub(crate) fn has_died(&self) -> bool {
+        self.identity().is_none_or(|who| reaper::has_ended(&who.pidfd))
     }
 
     /// What commands its helper, once it is there.

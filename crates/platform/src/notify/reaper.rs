@@ -80,6 +80,12 @@ impl Reaper {
     }
 }
 
+/// Whether a process has ended.
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
 /// The operations that reap these, if their descriptors arrive as `first` and following.
 fn reap_ops(dead: &[OwnedFd], first: u64) -> (Vec<Op>, Vec<BorrowedFd<'_>>) {
     let flags = (libc::WEXITED | libc::WNOHANG) as u64;

@@ -30,8 +30,8 @@ fn end_by(signal: Signal, state: &Path) -> String {
     let mut all = [live.stubs(), vec![live.sentry]].concat();
     // The stub of what sleep(1) was before it was executed is gone, if perhaps not quite.
     all.retain(|&pid| is_alive(pid));
-    // The sentry, the zygote, and the stubs of the two processes.
-    assert_eq!(all.len(), 4);
+    // The sentry, the zygote, the stubs of the two processes, and the one that waits for the next program.
+    assert_eq!(all.len(), 5);
     kill_process(Pid::from_raw(live.sentry).unwrap(), signal).unwrap();
     let output = live.wait();
     let said = String::from_utf8(output.stderr).unwrap();

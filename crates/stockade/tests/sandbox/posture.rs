@@ -67,8 +67,8 @@ fn nothing_is_held_that_is_not_needed() {
     let mut stubs = live.stubs();
     // One that has ended may not have been waited for yet.
     stubs.retain(|&pid| name_of(pid).is_some());
-    // The zygote, and the stubs of two processes.
-    assert_eq!(stubs.len(), 3);
+    // The zygote, the stubs of two processes, and the one that waits for the next program.
+    assert_eq!(stubs.len(), 4);
     for &pid in stubs.iter().chain([&live.sentry]) {
         let is_sentry = pid == live.sentry;
         let who = name_of(pid).unwrap();
