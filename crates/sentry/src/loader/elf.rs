@@ -25,7 +25,30 @@ pub(super) struct Elf {
     segments: Vec<ProgramHeader64<LE>>,
 }
 
-/// Where a file was mapped.
+/// What maps a file.
+#[derive(Default)]
+pub(super) struct Mapping {
+    /// Its areas.
+    pub(super) areas: Vec<MapRequest>,
+    /// What of them has to be zeroed then.
+    pub(super) zeros: Vec<Range<u64>>,
+}
+
+impl Mapping {
+    /// Maps several in one go.
+    pub(super) fn map(self, mm: &MemoryManager) -> Result<(), Errno> {
+        if !self.areas.is_empty() {
+            mm.map_fixed_all(self.areas, &MemoryLimits::default())?;
+        }
+        for range in self.zeros {
+            let zeros = vec![0; (range.end - range.start) as usize];
+            mm.write_exact(range.start, &zeros)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a file is mapped.
 pub(super) struct Placed {
     pub(super) entry: u64,
     pub(super) phdr: u64,
@@ -137,13 +160,11 @@ impl Elf {
         Ok(Some(path))
     }
 
-    /// Maps all segments, moved by `bias`.
-    pub(super) fn map(&self, mm: &MemoryManager, file: &Arc<File>, bias: u64) -> Result<Placed, Errno> {
+    /// Adds to `mapping` what maps all segments, moved by `bias`.
+    pub(super) fn place(&self, mapping: &mut Mapping, file: &Arc<File>, bias: u64) -> Result<Placed, Errno> {
         let object = file.ops().mappable()?;
         let mut placed =
             Placed { entry: self.entry.wrapping_add(bias), phdr: 0, code: 0..0, data: 0..0, end: 0 };
-        let mut requests = Vec::new();
-        let mut tails = Vec::new();
         for s in self.loads() {
             let (offset, filesz, memsz) = (s.p_offset.get(LE), s.p_filesz.get(LE), s.p_memsz.get(LE));
             let start = s.p_vaddr.get(LE).checked_add(bias).ok_or(Errno::ENOEXEC)?;
@@ -156,7 +177,7 @@ impl Elf {
             let file_end = (start + filesz + PAGE_MASK) & !PAGE_MASK;
             let mem_end = (start + memsz + PAGE_MASK) & !PAGE_MASK;
             if filesz > 0 {
-                requests.push(MapRequest {
+                mapping.areas.push(MapRequest {
                     addr: page,
                     fixed: true,
                     file: Some(FileBacking {
@@ -169,7 +190,7 @@ impl Elf {
             }
             let bss = if filesz > 0 { file_end } else { page };
             if mem_end > bss {
-                requests.push(MapRequest {
+                mapping.areas.push(MapRequest {
                     addr: bss,
                     fixed: true,
                     ..MapRequest::anonymous(mem_end - bss, prot)
@@ -177,7 +198,7 @@ impl Elf {
             }
             if memsz > filesz && filesz > 0 && prot.contains(Prot::WRITE) {
                 // To the end of the page: the dynamic linker allocates its first memory there.
-                tails.push(start + filesz..file_end);
+                mapping.zeros.push(start + filesz..file_end);
             }
             if (offset..offset + filesz).contains(&self.phoff) {
                 placed.phdr = self.phoff - offset + start;
@@ -190,11 +211,6 @@ impl Elf {
                 placed.data = start..start + filesz;
             }
             placed.end = placed.end.max(mem_end);
-        }
-        mm.map_fixed_all(requests, &MemoryLimits::default())?;
-        for tail in tails {
-            let zeros = vec![0; (tail.end - tail.start) as usize];
-            mm.write_exact(tail.start, &zeros)?;
         }
         Ok(placed)
     }

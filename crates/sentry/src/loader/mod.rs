@@ -15,7 +15,7 @@ use self::vdso::Vdso;
 use crate::creds::Credentials;
 use crate::io::BufSink;
 use crate::mm::vma::VmFlags;
-use crate::mm::{ImageLayout, MapRequest, MemoryLimits, MemoryManager, UserMemory};
+use crate::mm::{ImageLayout, MapRequest, MemoryManager, UserMemory};
 use crate::vfs::File;
 
 /// Bytes of a file that decide what it is (`BINPRM_BUF_SIZE`).
@@ -181,7 +181,8 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
     mm.set_image_layout(image);
 
     let bias = if program.is_relocatable() { program.align_bias(0x5555_5555_4000 + random(24)) } else { 0 };
-    let at = program.map(mm, &request.program.file, bias)?;
+    let mut mapping = elf::Mapping::default();
+    let at = program.place(&mut mapping, &request.program.file, bias)?;
     image.start_code = at.code.start;
     image.end_code = at.code.end;
     image.start_data = at.data.start;
@@ -189,16 +190,22 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
     image.start_brk = at.end + random(13);
     let (entry, interp_base) = match &interpreter {
         Some((file, elf)) => {
-            let span = elf.span();
-            let base = mm.find_free(span.end - span.start)?;
+            let (own, span) = (program.span(), elf.span());
+            let len = span.end - span.start;
+            let mut base = mm.find_free(len)?;
+            if base < own.end.saturating_add(bias) && own.start.saturating_add(bias) < base + len {
+                // Where the program will be: that has to be seen to be there.
+                std::mem::take(&mut mapping).map(mm)?;
+                base = mm.find_free(len)?;
+            }
             let bias = if elf.is_relocatable() { base - span.start } else { 0 };
-            let placed = elf.map(mm, file, bias)?;
+            let placed = elf.place(&mut mapping, file, bias)?;
             (placed.entry, bias)
         }
         None => (at.entry, 0),
     };
 
-    tracing::debug!(bias, interp_base, entry, stack_top, "program mapped");
+    tracing::debug!(bias, interp_base, entry, stack_top, "program placed");
     let content = stack::Content {
         argv: &request.program.argv,
         envp: request.envp,
@@ -222,8 +229,10 @@ pub fn load(mm: &MemoryManager, request: &LoadRequest<'_>) -> Result<Context, Er
         flags: VmFlags::STACK | VmFlags::GROWSDOWN,
         ..MapRequest::anonymous(size, prot)
     };
-    let areas = [stack_area].into_iter().chain(request.vdso.requests(vdso_at)).collect();
-    mm.map_fixed_all(areas, &MemoryLimits::default())?;
+    // All at once: to ask for it and wait takes longer than what is done then.
+    mapping.areas.push(stack_area);
+    mapping.areas.extend(request.vdso.requests(vdso_at));
+    mapping.map(mm)?;
     mm.write_exact(built.sp, &built.bytes)?;
     image.start_stack = built.sp;
     image.arg_start = built.arg.start;
