@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
@@ -46,7 +47,8 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(platform) => platform,
         Err(e) => return give_up(&host.link, &format!("the platform could not be started: {e}")),
     };
-    if let Err(e) = host.prefer_for_oom(platform.host_pid()) {
+    let zygote = platform.host_pid();
+    if let Err(e) = host.prefer_for_oom(zygote) {
         tracing::debug!(error = %e, "stubs are not preferred when memory runs out");
     }
     if let Err(e) = host.lock_down() {
@@ -109,6 +111,11 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         tell(&link, &Event::Notice(text));
     }
     server.finish(LAST_ANSWERS);
+    // All that is left of guests ends with it, as it does with us; but what that takes, others need not wait for.
+    if let Some(zygote) = Pid::from_raw(zygote) {
+        // It may have been killed from outside.
+        let _ = kill_process(zygote, Signal::KILL);
+    }
     tell(&link, &Event::Ended(outcome));
     0
 }

@@ -30,7 +30,12 @@ pub(crate) struct Xstate {
 /// Asks the processor.
 pub(crate) fn detect() -> Xstate {
     let leaf = __cpuid_count(0xd, 0);
-    let features = (u64::from(leaf.edx) << 32 | u64::from(leaf.eax)) & !DYNAMIC;
+    let all = u64::from(leaf.edx) << 32 | u64::from(leaf.eax);
+    if all & DYNAMIC == 0 {
+        // What it needs for all that is switched on. A virtual machine's processor is asked as rarely as can be: 10 µs each.
+        return Xstate { size: (leaf.ebx as usize).max(MINIMUM), features: all };
+    }
+    let features = all & !DYNAMIC;
     let ends = (2..63).filter(|i| features >> i & 1 == 1).map(|i| {
         let leaf = __cpuid_count(0xd, i);
         (leaf.ebx + leaf.eax) as usize

@@ -1,7 +1,7 @@
 //! One sandbox's directory.
 
 use super::record::{Record, Status};
-use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, fchmod, flock, open, renameat_with};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -105,7 +105,11 @@ impl Record {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
         private().truncate(true).open(&new)?.write_all(&text)?;
-        std::fs::rename(&new, directory.join(STATE))
+        // Where one file replaces another, ext4 brings its data to the disk first; where both change names, it does not.
+        match renameat_with(CWD, &new, CWD, directory.join(STATE), RenameFlags::EXCHANGE) {
+            Ok(()) => std::fs::remove_file(new),
+            Err(_) => std::fs::rename(&new, directory.join(STATE)),
+        }
     }
 
     pub(super) fn read(directory: &Path) -> io::Result<Self> {
