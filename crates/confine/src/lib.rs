@@ -59,6 +59,7 @@
 //! ```
 
 mod cgroup;
+mod code;
 pub mod crash;
 mod detach;
 mod error;
@@ -75,6 +76,7 @@ mod sys;
 mod tree;
 
 pub use cgroup::{Cgroup, Events, Limit, Limits, Unavailable};
+pub use code::let_go_of_code;
 pub use detach::{Side, detach};
 pub use error::Error;
 pub use host::{Caller, SentryHost};

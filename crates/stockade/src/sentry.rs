@@ -37,6 +37,8 @@ use crate::run::{Boot, memory_hit};
 
 /// How long the end of a sandbox waits for answers to calls that it ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How long a sandbox has lived when its sentry lets go of the memory that only the start needed.
+const SETTLED: Duration = Duration::from_millis(250);
 
 /// Runs a sandbox in the sentry's process; returns its exit status, which the front does not look at once it was told
 /// how the program ended.
@@ -98,7 +100,10 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         Ok(First { tty, bridge }) => {
             tell(&link, &Event::Started);
             obey(&kernel, &link, tty);
-            let status = kernel.wait();
+            let status = kernel.wait_for(SETTLED).unwrap_or_else(|| {
+                stockade_confine::let_go_of_code();
+                kernel.wait()
+            });
             if let Some(bridge) = bridge {
                 // As a program that writes waits for who reads.
                 bridge.flush(None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use stockade_abi::Errno;
@@ -211,6 +212,13 @@ impl Kernel {
     /// Ends everything, as if the first process had ended so; for a sandbox without one, too.
     pub fn shut_down(&self, status: i32) {
         self.init_ended(status, &self.tree.lock());
+    }
+
+    /// Waits so long at most for the end of the first process; its status (wait(2)'s encoding).
+    pub fn wait_for(&self, time: Duration) -> Option<i32> {
+        let mut end = self.end.lock();
+        self.ended.wait_while_for(&mut end, |end| end.is_none(), time);
+        *end
     }
 
     /// Waits for the end of the first process and returns its status (wait(2)'s encoding).

@@ -68,6 +68,9 @@ impl<F: FnMut(&str)> Audience for F {
 /// not told that it took effect.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a sandbox has lived when its front lets go of the memory that only its start needed.
+const SETTLED: Duration = Duration::from_millis(250);
+
 /// How a program ends whose sentry is killed.
 const KILLED: Outcome = Outcome::Signaled(9);
 
@@ -96,12 +99,22 @@ pub fn watch(
         timeout.and_then(|t| Instant::now().checked_add(t)).map_or(Clock::Unlimited, Clock::Until);
     // A signal that the sentry could not take yet; others wait behind it, where the host queues them.
     let mut held = None;
+    let mut settled = Some(Instant::now() + SETTLED);
     loop {
         clock = clock.tick(sandbox, Instant::now());
         if clock.ran_out(Instant::now()) {
             return Ok(Ending::TimedOut(KILLED));
         }
-        let ready = Ready::wait(sandbox.descriptors(), signals, held.is_some(), clock.rest(Instant::now()))?;
+        if settled.is_some_and(|moment| Instant::now() >= moment) {
+            settled = None;
+            stockade_confine::let_go_of_code();
+        }
+        let rest = [
+            clock.rest(Instant::now()),
+            settled.map(|moment| moment.saturating_duration_since(Instant::now())),
+        ];
+        let rest = rest.into_iter().flatten().min();
+        let ready = Ready::wait(sandbox.descriptors(), signals, held.is_some(), rest)?;
         // Signals first: one that arrived before the end is not lost, and does not delay it.
         if ready.signal {
             held = forward_all(sandbox, signals, held)?;
