@@ -63,9 +63,9 @@ impl Link {
         let got = loop {
             match recvmsg(&self.0, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
                 Ok(got) => break got,
-                Err(rustix::io::Errno::INTR) => {}
-                // A reset: the other side died with messages of ours unread.
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                // A reset, which is told once: the other side is gone with messages of ours unread. What it sent before
+                // is still there.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(e) => return Err(e.into()),
             }
         };
@@ -117,5 +117,17 @@ mod tests {
         drop(a);
         assert!(b.hung_up().unwrap());
         assert!(b.receive(&mut buffer).unwrap().is_none());
+    }
+
+    #[test]
+    fn last_words_arrive_though_the_other_side_left_messages_unread() {
+        let (a, b) = Link::pair().unwrap();
+        a.send(b"too late", &[]).unwrap();
+        b.send(b"bye", &[]).unwrap();
+        drop(b);
+        let mut buffer = [0; 64];
+        let last = a.receive(&mut buffer).unwrap().unwrap();
+        assert_eq!(&buffer[..last.len], b"bye");
+        assert!(a.receive(&mut buffer).unwrap().is_none());
     }
 }
