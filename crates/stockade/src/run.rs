@@ -11,6 +11,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use stockade_confine::probe::Missing;
 use stockade_confine::{Access, Cgroup, Error, Events, Limit, Options, SentryHost, Tree, launch};
 use stockade_control::server::Zone;
 
@@ -209,11 +210,14 @@ fn limits_hit(limits: &Limits, events: &Events) -> Vec<String> {
     said
 }
 
+/// The host lacks something.
+pub(crate) fn not_able(missing: &Missing) -> Failure {
+    Failure::new(missing.to_string(), "`stockade doctor` looks at the whole host")
+}
+
 fn not_launched(id: &str, error: &Error) -> Failure {
     match error {
-        Error::Missing(missing) => {
-            Failure::new(missing.to_string(), "`stockade doctor` looks at the whole host")
-        }
+        Error::Missing(missing) => not_able(missing),
         error => Failure::new(
             format!("sandbox {id} could not be started: {error}"),
             "`stockade doctor` may tell why",

@@ -54,7 +54,8 @@ where
     // and the process has no other threads (checked by the caller), so no lock is held by anybody. `args` is whole
     // and its pointers lead to words that live on in both.
     let mut pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<clone_args>()) };
-    let without_clone3 = pid < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS);
+    let without_clone3 =
+        pid < 0 && matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM));
     if without_clone3 {
         pid = plain_clone(&args);
     }
@@ -100,7 +101,7 @@ where
     }
 }
 
-/// clone(2) with what of `args` it knows, for where clone3(2) is refused: containers' filters answer ENOSYS.
+/// clone(2) with what of `args` it knows, for where clone3(2) is refused: containers' filters answer ENOSYS, or EPERM.
 fn plain_clone(args: &clone_args) -> libc::c_long {
     let flags = args.flags & !(CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) | args.exit_signal;
     #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,6 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use super::Maps;
 use crate::crash::{self, CRASH_STATUS};
 use crate::error::{Error, Step};
-use crate::idmap::IdMap;
 use crate::link::Link;
 
 /// Bytes of a crash report that are looked at.
@@ -43,15 +42,7 @@ impl SentryHandle {
 
     /// Writes the id maps and lets the sentry go on.
     pub(crate) fn admit(&self, maps: &Maps) -> Result<(), Error> {
-        let write = |name: &str, text: &str| {
-            let path = format!("/proc/{}/{name}", self.pid);
-            std::fs::write(&path, text).step_with(|| format!("writing {path} (user_namespaces(7))"))
-        };
-        write("uid_map", &maps.uid.text())?;
-        if matches!(maps.gid, IdMap::Single(_)) {
-            write("setgroups", "deny")?;
-        }
-        write("gid_map", &maps.gid.text())?;
+        maps.write(self.pid)?;
         // A sentry that is gone already is noticed by the next step, with a reason.
         match self.link.send(&[0], &[]) {
             Err(e) if e.raw_os_error() != Some(libc::EPIPE) => Err(Error::new("letting the sentry go on", e)),

@@ -71,7 +71,7 @@ where
         ));
     }
     let caller = Caller::current();
-    let maps = id_maps(&caller)?;
+    let maps = Maps::of(&caller)?;
     let (front, inside) = Link::pair().step("making a socket pair")?;
     let crash =
         memfd_create("stockade-crash", MemfdFlags::CLOEXEC).step("making a file for crash reports")?;
@@ -100,24 +100,37 @@ pub(crate) struct Maps {
 }
 
 impl Maps {
+    /// Those that this process may give: whoever may map all ids does so; anybody else maps the own ones.
+    pub(crate) fn of(caller: &Caller) -> Result<Self, Error> {
+        use rustix::thread::CapabilitySet as Caps;
+        let needed = Caps::SETUID | Caps::SETGID | Caps::SETFCAP;
+        let caps = rustix::thread::capabilities(None).step("asking for the own capabilities (capget(2))")?;
+        if caller.uid != 0 || !caps.effective.contains(needed) {
+            return Ok(Self { uid: IdMap::Single(caller.uid), gid: IdMap::Single(caller.gid) });
+        }
+        let read = |name: &str| {
+            let path = format!("/proc/self/{name}");
+            std::fs::read_to_string(&path).step_with(|| format!("reading {path}"))
+        };
+        Ok(Self { uid: IdMap::identity(&read("uid_map")?), gid: IdMap::identity(&read("gid_map")?) })
+    }
+
+    /// Maps ids in the user namespace of a child.
+    pub(crate) fn write(&self, child: i32) -> Result<(), Error> {
+        let write = |name: &str, text: &str| {
+            let path = format!("/proc/{child}/{name}");
+            std::fs::write(&path, text).step_with(|| format!("writing {path} (user_namespaces(7))"))
+        };
+        write("uid_map", &self.uid.text())?;
+        if matches!(self.gid, IdMap::Single(_)) {
+            write("setgroups", "deny")?;
+        }
+        write("gid_map", &self.gid.text())
+    }
+
     pub(crate) fn full(&self) -> bool {
         matches!(self.uid, IdMap::Identity(_))
     }
-}
-
-/// Whoever may map all ids does so; anybody else maps the own ones.
-fn id_maps(caller: &Caller) -> Result<Maps, Error> {
-    use rustix::thread::CapabilitySet as Caps;
-    let needed = Caps::SETUID | Caps::SETGID | Caps::SETFCAP;
-    let caps = rustix::thread::capabilities(None).step("asking for the own capabilities (capget(2))")?;
-    if caller.uid != 0 || !caps.effective.contains(needed) {
-        return Ok(Maps { uid: IdMap::Single(caller.uid), gid: IdMap::Single(caller.gid) });
-    }
-    let read = |name: &str| {
-        let path = format!("/proc/self/{name}");
-        std::fs::read_to_string(&path).step_with(|| format!("reading {path}"))
-    };
-    Ok(Maps { uid: IdMap::identity(&read("uid_map")?), gid: IdMap::identity(&read("gid_map")?) })
 }
 
 /// Threads of the process whose `task` directory this is: it has a link for each, and two more.

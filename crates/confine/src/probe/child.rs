@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, pidfd_send_signal, waitid};
 
 /// How long a child may take: far more than any needs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -84,7 +84,12 @@ impl Child {
 
     /// Ends it.
     pub(super) fn kill(&self) {
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        if pidfd_send_signal(&self.pidfd, Signal::KILL).is_err()
+            && let Some(pid) = Pid::from_raw(self.pid)
+        {
+            // An inherited filter may refuse the one and not the other. The number is the child's until it is reaped.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 

@@ -8,11 +8,14 @@ mod filter;
 mod kernel;
 mod landlock;
 mod limits;
+mod listener;
 mod memory;
 mod namespaces;
+mod needed;
 mod notify;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How much of a feature is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,17 +122,26 @@ pub fn probe_all() -> Vec<Probe> {
     probes
 }
 
-/// Whether the host has everything, as far as can be seen without trying: some ten system calls. What only trying can
-/// tell (namespaces) is left to the start of the sandbox; where that fails, [`diagnose`] says why.
+/// Whether the host has everything, as far as can be seen without trying: some ten system calls, the first time. What only
+/// trying can tell (namespaces) is left to the start of the sandbox; where that fails, [`diagnose`] says why.
 ///
 /// # Errors
 /// What is missing, found by [`probe_all`].
 pub fn require() -> Result<(), Missing> {
+    static IS_ABLE: AtomicBool = AtomicBool::new(false);
+    if !IS_ABLE.load(Ordering::Relaxed) {
+        look()?;
+        IS_ABLE.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn look() -> Result<(), Missing> {
     if notify::announced()
         && kernel::has_thread_pidfds()
         && cpu::has_fsgsbase()
         && limits::has_descriptors()
-        && filter::inherited().state == State::Present
+        && filter::inherited().state != State::Missing
     {
         return Ok(());
     }

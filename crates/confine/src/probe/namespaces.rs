@@ -8,8 +8,12 @@ use std::io;
 
 use super::Probe;
 use super::child::Child;
+use crate::error::Error;
+use crate::host::Caller;
+use crate::launch::Maps;
 
 const USER: (&str, &str) = ("user namespaces", "a sandbox's privileges end at its own");
+const IDS: (&str, &str) = ("ids mapped in a user namespace", "a sandbox keeps the caller's identity");
 const PROC: (&str, &str) =
     ("a proc file system of one's own", "CPU times and memory of guest processes are read there");
 const TREE: (&str, &str) =
@@ -26,15 +30,17 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Outcome {
     user: i32,
+    ids: i32,
     proc: i32,
     tree: i32,
 }
 
-pub(super) fn all() -> [Probe; 3] {
+pub(super) fn all() -> [Probe; 4] {
     match rehearse() {
-        Ok(outcome) => [user(outcome.user), proc(outcome.proc), tree(outcome.tree)],
+        Ok(outcome) => [user(outcome.user), ids(outcome.ids), proc(outcome.proc), tree(outcome.tree)],
         Err(error) => [
             user(error.raw_os_error().unwrap_or(libc::EIO)),
+            Probe::degraded(IDS.0, IDS.1, "not tried: it needs user namespaces", ""),
             Probe::degraded(PROC.0, PROC.1, "not tried: it needs user namespaces", ""),
             Probe::degraded(TREE.0, TREE.1, "not tried: it needs user namespaces", ""),
         ],
@@ -43,13 +49,20 @@ pub(super) fn all() -> [Probe; 3] {
 
 fn rehearse() -> io::Result<Outcome> {
     let child = Child::start(NAMESPACES, |report| {
+        report.say(0);
         // On hosts where AppArmor restricts user namespaces they can be made, but give no rights.
         report.say(errno_of(sethostname(c"stockade")));
         report.say(errno_of(mount_proc()));
         report.say(errno_of(clone_mounts()));
     })?;
     let next = || child.next().ok_or_else(|| io::Error::from_raw_os_error(libc::EPERM));
-    Ok(Outcome { user: next()?, proc: next()?, tree: next()? })
+    next()?;
+    let ids = match Maps::of(&Caller::current()).and_then(|maps| maps.write(child.pid)) {
+        Ok(()) => 0,
+        Err(Error::Host { source, .. }) => source.raw_os_error().unwrap_or(libc::EIO),
+        Err(_) => libc::EIO,
+    };
+    Ok(Outcome { user: next()?, ids, proc: next()?, tree: next()? })
 }
 
 fn errno_of(result: libc::c_long) -> i32 {
@@ -145,6 +158,24 @@ fn user_cause(errno: i32, read: impl Fn(&str) -> Option<String>) -> (&'static st
     }
 }
 
+fn ids(errno: i32) -> Probe {
+    let (name, why) = IDS;
+    if errno == 0 {
+        return Probe::present(name, why, "the caller's own, or all that root has");
+    }
+    let error = io::Error::from_raw_os_error(errno);
+    // Linux lets nobody map root who could not set capabilities of files.
+    let (cause, fix) = if rustix::process::geteuid().is_root() {
+        (
+            " (root without CAP_SETFCAP cannot even map itself)",
+            "run it as an ordinary user, or with CAP_SETUID, CAP_SETGID and CAP_SETFCAP (docker: --cap-add)",
+        )
+    } else {
+        ("", "in a container, permit writing /proc/PID/uid_map")
+    };
+    Probe::missing(name, why, format!("mapping them failed: {error}{cause}"), fix)
+}
+
 fn proc(errno: i32) -> Probe {
     let (name, why) = PROC;
     match errno {
@@ -183,7 +214,7 @@ mod tests {
 
     #[test]
     fn works_here() {
-        assert_eq!(rehearse().unwrap(), Outcome { user: 0, proc: 0, tree: 0 });
+        assert_eq!(rehearse().unwrap(), Outcome { user: 0, ids: 0, proc: 0, tree: 0 });
     }
 
     #[test]

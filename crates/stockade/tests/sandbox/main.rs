@@ -8,6 +8,7 @@ mod crash;
 mod detached;
 mod exec;
 mod files;
+mod filters;
 mod hostile;
 mod identity;
 mod limits;
