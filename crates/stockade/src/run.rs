@@ -1,6 +1,6 @@
 //! A sandbox from its plan to its exit status: everything around the sentry.
 
-use crate::config::{Limits, OverlayConfig, SandboxConfig, StraceConfig};
+use crate::config::{Cpus, Limits, OverlayConfig, SandboxConfig, StraceConfig};
 use crate::failure::{Failure, reason};
 use crate::front::{Audience, Ending, OnTerminal, OwnTerminal, Signals, Terminal, lost, watch};
 use crate::logging::{Journal, Sink};
@@ -101,7 +101,7 @@ impl Place<'_> {
         self,
         sentry: impl FnOnce(Boot<'_>) -> u8,
         launched: impl FnOnce() -> io::Result<()>,
-        audience: impl Audience,
+        mut audience: impl Audience,
     ) -> Result<End, Failure> {
         let Place { plan, state, signals, registered, outer } = self;
         let config = &plan.sandbox;
@@ -119,6 +119,10 @@ impl Place<'_> {
         let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
         let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd)).collect();
         let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
+        let unbound = cgroup.unavailable().iter().find(|missing| missing.limit == Limit::Cpu);
+        if let (Some(cpus), Some(missing)) = (config.limits.cpus, unbound) {
+            audience.notice(&cpus_unbound(cpus, &missing.reason));
+        }
         let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
         let boot = |host| {
             let (log, zone) = (Arc::clone(&log), zone.clone());
@@ -193,6 +197,14 @@ pub(crate) fn memory_hit(limits: &Limits, killed: u64) -> String {
         format!("{killed} processes were killed")
     };
     format!("--memory {limit}: reached; {who}")
+}
+
+/// The bound on CPU time does not hold, in words.
+fn cpus_unbound(cpus: Cpus, reason: &str) -> String {
+    let cpus = f64::from(cpus.thousandths) / 1000.0;
+    format!(
+        "--cpus {cpus}: does not bind: no control group can be had for it ({reason}); `stockade doctor` says what to do"
+    )
 }
 
 /// What the host's limits did, in words.

@@ -270,3 +270,24 @@ for act in areas, signals:
         "areas {'EAGAIN'} True True True\nagain True\nsignals {'EAGAIN'} True True True\nagain True\n";
     assert_eq!(stdout, wanted, "{stderr}");
 }
+
+/// An ordinary user's sandboxes have no control group unless one was delegated.
+#[test]
+fn a_bound_on_cpus_that_cannot_hold_is_told_of() {
+    let (text, here) = ("echo ran", tempfile::tempdir().unwrap());
+    let mut command = script(&["--cpus", "0.5"], text);
+    if rustix::process::geteuid().is_root() {
+        // The binary has to be reachable for that user, too.
+        std::fs::set_permissions(here.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let copy = here.path().join("stockade");
+        std::fs::copy(command.get_program(), &copy).unwrap();
+        let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_os_string).collect();
+        command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(args);
+        command.env_remove("XDG_RUNTIME_DIR").current_dir("/");
+    }
+    let (stdout, stderr) = lives_on(&mut command);
+    assert_eq!(stdout, "ran\n");
+    let delegated = stderr.is_empty() && !rustix::process::geteuid().is_root();
+    assert!(delegated || stderr.starts_with("stockade: --cpus 0.5: does not bind: "), "{stderr}");
+}
