@@ -7,6 +7,7 @@
 
 pub mod context;
 pub mod event;
+pub mod host;
 pub mod memory;
 pub mod mock;
 pub mod notify;

@@ -154,3 +154,105 @@ fn sockets_and_fifos_of_the_host_are_out_of_reach() {
     let (out, _, _) = run(&mut script(&["--cwd", at], text));
     assert_eq!(out, "no fifo\nno socket\n");
 }
+
+/// On the host they are names and no more.
+#[test]
+fn fifos_and_sockets_can_be_made_in_volumes_and_overlay_directories() {
+    let (shared, upper) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let text = "
+import os, socket, stat, threading
+os.mkfifo('fifo', 0o640); os.chmod('fifo', 0o600)
+w = threading.Thread(target=lambda: open('fifo', 'w').write('through')); w.start()
+print(open('fifo').read(), stat.filemode(os.stat('fifo').st_mode)); w.join()
+try: os.open('fifo', os.O_WRONLY | os.O_NONBLOCK)
+except OSError as e: print(e.strerror)
+os.rename('fifo', 'renamed'); os.link('renamed', 'linked')
+r = os.open('renamed', os.O_RDONLY | os.O_NONBLOCK); os.write(os.open('linked', os.O_WRONLY), b'x'); print(os.read(r, 9))
+def serve(name):
+    s = socket.socket(socket.AF_UNIX); s.bind(name); s.listen(); return s
+def reaches(name, server):
+    c = socket.socket(socket.AF_UNIX); c.settimeout(3); c.connect(name); c.send(b'?'); return server.accept()[0].recv(9)
+old = serve('socket'); os.unlink('socket'); new = serve('socket'); print(reaches('socket', new))
+old.close(); print(reaches('socket', new))
+os.chmod('socket', 0o700); print(stat.filemode(os.stat('socket').st_mode))
+new.close()
+try: socket.socket(socket.AF_UNIX).connect('socket')
+except OSError as e: print(e.strerror)
+try: os.mknod('device', stat.S_IFCHR | 0o600, os.makedev(1, 3))
+except OSError as e: print(e.strerror)
+";
+    let expected = "through prw-------\nNo such device or address\nb'x'\nb'?'\nb'?'\nsrwx------\nConnection refused\n\
+        Operation not permitted\n";
+    let volume = volume(shared.path(), ":/mnt");
+    for options in [["--volume", volume.as_str()], ["--overlay", upper.path().to_str().unwrap()]] {
+        let mut command = crate::stockade_do(&options);
+        let out = output(command.args(["--cwd", "/mnt", "--", "python3", "-c", text]));
+        assert_eq!(out, expected, "{options:?}");
+    }
+    for place in [shared.path(), &upper.path().join("mnt")] {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = |name: &str| place.join(name).symlink_metadata().unwrap().file_type();
+        assert!(kind("renamed").is_fifo() && kind("socket").is_socket());
+        assert!(!place.join("device").exists());
+    }
+}
+
+/// Directories and links change places while the program walks, by its own doing and by that of somebody on the host.
+#[test]
+fn renames_during_the_walk_do_not_lead_out_of_a_volume() {
+    let host = tempfile::tempdir().unwrap();
+    let (shared, outside) = (host.path().join("shared"), host.path().join("outside"));
+    std::fs::create_dir_all(shared.join("a/b/c")).unwrap();
+    create_dir(shared.join("turn")).unwrap();
+    create_dir(&outside).unwrap();
+    write(outside.join("secret"), "secret\n").unwrap();
+    write(host.path().join("secret"), "secret\n").unwrap();
+    write(shared.join("turn/secret"), "inside\n").unwrap();
+    symlink("../outside", shared.join("link")).unwrap();
+    let text = "
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None); end = time.time() + 5; reads = 0; found = set()
+def swap(a, b): libc.renameat2(-100, a, -100, b, 2)
+def rename():
+    while time.time() < end:
+        os.rename('a/b/c', 'c'); os.rename('c', 'a/b/c')
+def exchange():
+    while time.time() < end: swap(b'a/b', b'link2')
+def go(act):
+    while time.time() < end:
+        try: act()
+        except OSError: pass
+os.symlink('..', 'link2')
+for act in (rename, exchange): threading.Thread(target=go, args=(act,)).start()
+def read(open_one):
+    global reads
+    try:
+        fd = open_one(); data = os.read(fd, 100); os.close(fd); found.add(data); reads += 1
+    except OSError: pass
+while time.time() < end:
+    read(lambda: os.open('turn/secret', os.O_RDONLY))
+    for path in ('a/b/c/../../../../secret', 'a/b/../../secret', 'a/b/c/../../../../outside/secret', 'link2/../secret', 'link/secret'):
+        read(lambda: os.open(path, os.O_RDONLY))
+    try: d = os.open('a/b/c', os.O_RDONLY | os.O_DIRECTORY)
+    except OSError: continue
+    for path in ('../../../../secret', '../../../secret', '../secret', '../../../../../shared/../secret'):
+        read(lambda: os.open(path, os.O_RDONLY, dir_fd=d))
+        read(lambda: os.open('/proc/self/fd/%d/%s' % (d, path), os.O_RDONLY))
+    os.close(d)
+print(sorted(found), reads > 100)
+";
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            let (turn, link) = (shared.join("turn"), shared.join("link"));
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = renameat_with(CWD, &turn, CWD, &link, RenameFlags::EXCHANGE);
+            }
+        });
+        let mut command = crate::stockade_do(&["--volume", &volume(&shared, ":/mnt"), "--cwd", "/mnt"]);
+        let result = run(command.args(["--", "python3", "-c", text]));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(result, ("[b'inside\\n'] True\n".to_owned(), String::new(), Some(0)));
+    });
+}

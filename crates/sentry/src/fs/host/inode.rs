@@ -10,12 +10,14 @@ use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
+use stockade_platform::host::chmod_no_follow;
 
 use super::dir::HostDir;
 use super::disk::{Disk, NODE};
 use super::file::HostFile;
 use super::trust::Moment;
 use super::{HostFs, host, open_beneath, stat_in, xattr};
+use crate::fs::pipe::open_fifo;
 use crate::vfs::lock::FileId;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
@@ -40,8 +42,8 @@ pub struct HostInode {
     pub(super) fs: Arc<HostFs>,
     /// The directory and the name in it; none for the root.
     place: Mutex<Option<Place>>,
-    ino: u64,
-    dev: u64,
+    pub(super) ino: u64,
+    pub(super) dev: u64,
     file_type: FileType,
     dir: Mutex<Option<Arc<OwnedFd>>>,
     cached: Mutex<Option<Cached>>,
@@ -122,8 +124,10 @@ impl HostInode {
             }
             NodeKind::Directory => rfs::mkdirat(dir, name, mode).map_err(host)?,
             NodeKind::Symlink(target) => rfs::symlinkat(target.as_slice(), dir, name).map_err(host)?,
-            // Nothing of this kind is made on the host on a guest's behalf.
-            _ => return Err(Errno::EPERM),
+            NodeKind::Fifo => rfs::mknodat(dir, name, rfs::FileType::Fifo, mode, 0).map_err(host)?,
+            NodeKind::Socket => rfs::mknodat(dir, name, rfs::FileType::Socket, mode, 0).map_err(host)?,
+            // No device is made on the host on a guest's behalf.
+            NodeKind::CharDevice(_) | NodeKind::BlockDevice(_) => return Err(Errno::EPERM),
         }
         Ok(())
     }
@@ -288,13 +292,12 @@ impl Inode for HostInode {
         if let Some(mode) = set.mode
             && self.file_type != FileType::Symlink
         {
-            // The name may have become a link meanwhile: change what was opened.
-            let fd = self.open_fd(OFlags::RDONLY);
-            match fd {
-                Ok(fd) => rfs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(host)?,
-                Err(_) => self.in_place(|dir, name, _| {
-                    rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())
-                })?,
+            // The name may have become a link meanwhile.
+            match self.location() {
+                Ok((parent, name)) => chmod_no_follow(parent.dir_fd()?.as_fd(), &name, mode)?,
+                Err(_) => {
+                    rfs::fchmod(&self.open_fd(OFlags::RDONLY)?, Mode::from_raw_mode(mode)).map_err(host)?;
+                }
             }
         }
         // Truncation has set the time; who may write but is not the owner may not set this one alone.
@@ -325,6 +328,7 @@ impl Inode for HostInode {
                 let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
                 Ok(Arc::new(HostDir::new(self, fd)?))
             }
+            FileType::Fifo if self.fs.shared => open_fifo(&self.fs.fifos.pipe((self.dev, self.ino)), flags),
             _ => Err(Errno::ENXIO),
         }
     }
@@ -369,6 +373,7 @@ impl Inode for HostInode {
         let child = child.downcast_ref::<HostInode>();
         let before = child.and_then(HostInode::attrs_to_count);
         rfs::unlinkat(&*self.dir_fd()?, name, AtFlags::empty()).map_err(host)?;
+        self.fs.fifos.forget(child);
         if let Some(child) = child {
             before.inspect(|attrs| child.lost_name(attrs));
             child.forget_attrs();
@@ -395,6 +400,11 @@ impl Inode for HostInode {
     ) -> Result<(), Errno> {
         let to = Arc::clone(new_dir).downcast::<HostInode>().ok_or(Errno::EXDEV)?;
         let flags = RenameFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
+        if !self.fs.fifos.is_empty()
+            && let Ok(replaced) = to.child(new_name)
+        {
+            self.fs.fifos.forget(Some(&replaced));
+        }
         rfs::renameat_with(&*self.dir_fd()?, name, &*to.dir_fd()?, new_name, flags).map_err(host)?;
         self.forget_attrs();
         to.forget_attrs();

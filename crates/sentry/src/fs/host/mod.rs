@@ -1,11 +1,12 @@
 //! A directory of the host (`--root`, `--volume`), or a single file.
 //!
 //! It is reached by a descriptor alone; every step goes through openat2(2) or a call that does not follow links, so that
-//! nothing outside can be named. Only regular files, directories and symbolic links can be used; sockets, FIFOs and
-//! devices of the host are seen and not opened.
+//! nothing outside can be named. Only regular files, directories and symbolic links can be opened; sockets and devices of the
+//! host are seen and not opened, and a FIFO or a socket that a guest makes is a name on the host and no more.
 
 mod dir;
 mod disk;
+mod fifos;
 pub(crate) mod file;
 mod inode;
 mod trust;
@@ -23,6 +24,7 @@ use stockade_abi::time::Timespec;
 pub use inode::HostInode;
 
 use self::disk::Disk;
+use self::fifos::Fifos;
 use crate::fs::tmpfs::Budget;
 
 use crate::vfs::{Attrs, Dentry, FileType, SuperBlock};
@@ -43,6 +45,7 @@ pub struct HostFs {
     disk: Option<Disk>,
     devices: Mutex<HashMap<u64, u64>>,
     open_dirs: Mutex<VecDeque<Weak<HostInode>>>,
+    fifos: Fifos,
 }
 
 pub(super) fn host(e: rustix::io::Errno) -> Errno {
@@ -103,6 +106,7 @@ impl HostFs {
             disk,
             devices: Mutex::default(),
             open_dirs: Mutex::default(),
+            fifos: Fifos::default(),
         });
         let inode = HostInode::root(&fs, &found);
         match (&fs.proc, inode.attrs_of(&found).file_type()) {

@@ -75,7 +75,7 @@ pub fn is_unspecified(addr: &[u8]) -> bool {
     addr.len() >= FAMILY && addr[..FAMILY] == [0, 0]
 }
 
-/// Identity of an inode: device and number, which stay while the socket holds it.
+/// Identity of an inode: device and number, which stay while the socket holds it, but for a host's.
 type InodeId = (u64, u64);
 
 /// Type and name: Linux keeps the types apart.
@@ -99,7 +99,7 @@ pub struct Bound {
 enum Held {
     /// Nothing: it is that of the listener that a connection came by, or of a socket that is closed.
     Nothing,
-    /// An inode, which keeps its number meanwhile.
+    /// An inode.
     Inode(InodeId, #[expect(dead_code, reason = "held")] Path),
     /// An entry among the abstract names.
     Abstract,
@@ -175,10 +175,15 @@ impl Names {
     }
 
     /// Nobody finds a socket by its name any more.
-    pub fn release(&self, socket_type: u32, bound: &mut Bound) {
+    pub fn release(&self, endpoint: &Endpoint, bound: &mut Bound) {
+        let socket_type = endpoint.kind().socket_type;
         match (std::mem::replace(&mut bound.held, Held::Nothing), &bound.name) {
             (Held::Inode(id, _), _) => {
-                self.paths.lock().remove(&id);
+                let mut paths = self.paths.lock();
+                // A host gives the number of a file that was removed to another one.
+                if paths.get(&id).is_some_and(|holder| std::ptr::eq(holder.as_ptr(), endpoint)) {
+                    paths.remove(&id);
+                }
             }
             (Held::Abstract, Name::Abstract(bytes)) => {
                 self.abstracts.lock().remove(&(socket_type, bytes.clone()));

@@ -166,7 +166,7 @@ impl Endpoint {
     pub(super) fn close(self: &Arc<Self>) {
         let before = std::mem::replace(&mut *self.state.lock(), State::Closed);
         if let Some(bound) = &mut *self.bound.write() {
-            self.space.names.release(self.kind.socket_type, bound);
+            self.space.names.release(self, bound);
         }
         let (unread, left) = {
             let mut inbox = self.inbox.lock();
