@@ -50,6 +50,10 @@ pub const PAGE_SIZE: u64 = 4096;
 
 /// ADDR_NO_RANDOMIZE of personality(2).
 pub const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
+/// UNAME26 of personality(2).
+pub const UNAME26: u32 = 0x0002_0000;
+/// STICKY_TIMEOUTS of personality(2).
+pub const STICKY_TIMEOUTS: u32 = 0x0400_0000;
 /// READ_IMPLIES_EXEC of personality(2).
 pub const READ_IMPLIES_EXEC: u32 = 0x0040_0000;
 /// What of personality(2) a program with more rights does not inherit: ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC,

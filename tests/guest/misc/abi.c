@@ -139,6 +139,61 @@ CASE(personality)
     SHOW(a == b);
 }
 
+CASE(reading_implies_executing)
+{
+    unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3};
+    unsigned char *before = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(personality(READ_IMPLIES_EXEC) != -1);
+    unsigned char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(p, code, sizeof code);
+    SHOW(((int (*)(void))p)());
+    memcpy(before, code, sizeof code);
+    TRY(mprotect(before, 4096, PROT_READ));
+    SHOW(((int (*)(void))before)());
+    TRY(mprotect(p, 4096, PROT_NONE));
+    pid_t pid;
+    CHILD(pid) ((int (*)(void))p)();
+    tell_wait("no access at all", pid);
+    /* Only i386 programs take it along. */
+    reap(spawn_helper("personality", NULL));
+    personality(0);
+    TRY(mprotect(before, 4096, PROT_READ));
+    CHILD(pid) ((int (*)(void))before)();
+    tell_wait("without", pid);
+}
+
+HELPER(personality)
+{
+    printf("%#x\n", (unsigned int)personality(0xffffffff));
+    return 0;
+}
+
+CASE(claims_to_be_2_6)
+{
+    struct utsname name;
+    NEED(personality(UNAME26) != -1 && uname(&name) == 0);
+    int minor = 0;
+    SHOW(sscanf(name.release, "2.6.%d", &minor));
+    SHOW(minor >= 60);
+    personality(0);
+    NEED(uname(&name) == 0);
+    SHOW(strncmp(name.release, "2.6.", 4) != 0);
+}
+
+CASE(timeouts_that_stay)
+{
+    struct timeval t = {0, 20000};
+    NEED(personality(STICKY_TIMEOUTS) != -1);
+    TRY(select(0, NULL, NULL, NULL, &t));
+    SHOW(t.tv_usec);
+    struct timespec s = {0, 20000000};
+    TRY(syscall(SYS_ppoll, NULL, 0, &s, NULL, 8));
+    SHOW(s.tv_nsec);
+    personality(0);
+    TRY(select(0, NULL, NULL, NULL, &t));
+    SHOW(t.tv_usec);
+}
+
 HELPER(address)
 {
     void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

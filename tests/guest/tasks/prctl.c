@@ -1,4 +1,9 @@
 #include "case.h"
+#include <sys/auxv.h>
+
+#ifndef PR_GET_AUXV
+#define PR_GET_AUXV 0x41555856
+#endif
 
 CASE(name)
 {
@@ -80,6 +85,23 @@ CASE(others)
     become(1000, 1000);
     TRY(prctl(PR_SET_MM, PR_SET_MM_BRK, 0, 0, 0));
     TRY(prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
+}
+
+CASE(auxiliary_vector)
+{
+    unsigned long got[128] = {0}, few[4] = {7, 7, 7, 7};
+    long size = prctl(PR_GET_AUXV, got, sizeof got, 0, 0);
+    SHOW(size > 100 && size < (long)sizeof got);
+    bool same = true;
+    int entries = 0;
+    for (int i = 0; got[i] != AT_NULL; i += 2, entries++)
+        same &= getauxval(got[i]) == got[i + 1];
+    SHOW(same && entries > 10);
+    SHOW(prctl(PR_GET_AUXV, few, 24, 0, 0) == size);
+    SHOW(few[0] == got[0] && few[1] == got[1] && few[2] == got[2] && few[3] == 7);
+    SHOW(prctl(PR_GET_AUXV, NULL, 0, 0, 0) == size);
+    TRY(prctl(PR_GET_AUXV, 8, 8, 0, 0));
+    TRY(prctl(PR_GET_AUXV, got, 8, 1, 0));
 }
 
 CASE(thp_disable)

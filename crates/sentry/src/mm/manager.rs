@@ -476,7 +476,7 @@ impl MemoryManager {
     ///
     /// # Errors
     /// EINVAL, ENOMEM for a gap (what lies before it is changed), EACCES.
-    pub fn protect(&self, addr: u64, len: u64, bits: u64) -> Result<(), Errno> {
+    pub fn protect(&self, addr: u64, len: u64, bits: u64, read_implies_exec: bool) -> Result<(), Errno> {
         let grows_down = bits & u64::from(c::PROT_GROWSDOWN) != 0;
         let grows_up = bits & u64::from(c::PROT_GROWSUP) != 0;
         if !is_page_aligned(addr) || (grows_down && grows_up) {
@@ -512,9 +512,13 @@ impl MemoryManager {
         }
         let mut at = start;
         let mut outcome = Ok(());
+        let mut executable = Vec::new();
         for (r, vma) in state.vmas.within(start..end) {
             if r.start != at {
                 break;
+            }
+            if read_implies_exec && prot.contains(Prot::READ) && vma.max_prot.contains(Prot::EXEC) {
+                executable.push(r.clone());
             }
             if !vma.max_prot.contains(prot) {
                 outcome = Err(Errno::EACCES);
@@ -529,6 +533,11 @@ impl MemoryManager {
             state.vmas.check_room(&(start..at), 0)?;
             self.space.apply(&[MemoryOp::Protect(start..at, host_prot(prot))]).map_err(|(_, e)| e)?;
             state.vmas.update(start..at, |v| v.prot = prot);
+            for r in executable.into_iter().map(|r| r.start..r.end.min(at)).filter(|r| !r.is_empty()) {
+                let prot = prot | Prot::EXEC;
+                self.space.apply(&[MemoryOp::Protect(r.clone(), host_prot(prot))]).map_err(|(_, e)| e)?;
+                state.vmas.update(r, |v| v.prot = prot);
+            }
         }
         outcome
     }

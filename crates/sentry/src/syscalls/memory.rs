@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_abi::misc::READ_IMPLIES_EXEC;
 use stockade_platform::Prot;
 
 use super::{Args, Ctx, SysResult};
@@ -20,7 +21,7 @@ const HUGE_SIZES: u32 = (21 | 30) << c::MAP_HUGE_SHIFT;
 
 pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (flags, offset) = (a.u32(3), a.u64(5));
-    let prot = prot_from_bits(a.u64(2));
+    let mut prot = prot_from_bits(a.u64(2));
     if !is_page_aligned(offset) {
         return Err(Errno::EINVAL);
     }
@@ -32,6 +33,10 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
     if flags & c::MAP_HUGETLB != 0 && file.is_none() {
         // No huge pages are set aside.
         return Err(Errno::ENOMEM);
+    }
+    let no_exec = file.as_ref().is_some_and(|f| f.path.mount.flags().contains(MountFlags::NOEXEC));
+    if prot.contains(Prot::READ) && !no_exec && ctx.task.has_personality(READ_IMPLIES_EXEC) {
+        prot |= Prot::EXEC;
     }
     let kind = flags & c::MAP_TYPE;
     let shared = match kind {
@@ -94,7 +99,7 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
             if shared && !file.is_writable() {
                 request.max_prot.remove(Prot::WRITE);
             }
-            if file.path.mount.flags().contains(MountFlags::NOEXEC) {
+            if no_exec {
                 if prot.contains(Prot::EXEC) {
                     return Err(Errno::EPERM);
                 }
@@ -141,7 +146,7 @@ pub(super) fn munmap(ctx: &mut Ctx, a: &Args) -> SysResult {
 }
 
 pub(super) fn mprotect(ctx: &mut Ctx, a: &Args) -> SysResult {
-    ctx.mm.protect(a.u64(0), a.u64(1), a.u64(2)).map(|()| 0)
+    ctx.mm.protect(a.u64(0), a.u64(1), a.u64(2), ctx.task.has_personality(READ_IMPLIES_EXEC)).map(|()| 0)
 }
 
 pub(super) fn pkey_mprotect(ctx: &mut Ctx, a: &Args) -> SysResult {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use stockade_abi::Errno;
 use stockade_abi::file::Pollfd;
+use stockade_abi::misc::STICKY_TIMEOUTS;
 use stockade_abi::signal::SigSet;
 use stockade_abi::time::{Timespec, Timeval};
 
@@ -105,6 +106,9 @@ fn timeout(ctx: &Ctx, addr: u64) -> Result<Option<Instant>, Errno> {
 /// Stores what is left of a time-out; that it cannot be stored is no error (select(2)).
 fn store_left(ctx: &Ctx, addr: u64, deadline: Option<Instant>, micros: bool) {
     let Some(deadline) = deadline.filter(|_| addr != 0) else { return };
+    if ctx.task.has_personality(STICKY_TIMEOUTS) {
+        return;
+    }
     let left = deadline.saturating_duration_since(Instant::now());
     let _ = if micros {
         ctx.mm.copy_out(addr, &Timeval::from_duration(left))

@@ -15,6 +15,9 @@ use crate::creds::securebits::{KEEP_CAPS, KEEP_CAPS_LOCKED};
 use crate::mm::UserMemory;
 use crate::task::Task;
 
+/// Bytes that Linux keeps for the auxiliary vector: 25 pairs on x86-64.
+const AUXV_SIZE: usize = 400;
+
 /// Arguments from the nth on have to be zero.
 fn zero_from(a: &Args, n: usize) -> Result<(), Errno> {
     if (n..5).all(|i| a.u64(i) == 0) { Ok(()) } else { Err(Errno::EINVAL) }
@@ -82,6 +85,8 @@ pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
             check_cap(&task, c::CAP_SYS_RESOURCE)?;
             return Err(Errno::EINVAL);
         }
+        p::PR_GET_TID_ADDRESS => ctx.mm.copy_out(a.u64(1), &task.clear_child_tid.load(Ordering::Relaxed))?,
+        p::PR_GET_AUXV => return auxv(ctx, a),
         p::PR_GET_IO_FLUSHER => {
             check_cap(&task, c::CAP_SYS_RESOURCE)?;
             zero_from(a, 1)?;
@@ -157,6 +162,19 @@ fn set_name(ctx: &Ctx, addr: u64) -> SysResult {
     name.truncate(15);
     *ctx.task.name.write() = name;
     Ok(0)
+}
+
+/// As much of the auxiliary vector as there is room for; all that it is long.
+fn auxv(ctx: &Ctx, a: &Args) -> SysResult {
+    if a.u64(3) != 0 || a.u64(4) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // As `/proc/PID/auxv`, but for room that Linux keeps at its end.
+    let mut auxv = ctx.mm.auxv();
+    auxv.resize(auxv.len().max(AUXV_SIZE), 0);
+    let fits = auxv.len().min(usize::try_from(a.u64(2)).unwrap_or(usize::MAX));
+    ctx.mm.write_exact(a.u64(1), &auxv[..fits])?;
+    Ok(auxv.len() as u64)
 }
 
 /// What a memory error of the machine would do; guests never see one.

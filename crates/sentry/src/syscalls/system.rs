@@ -2,7 +2,7 @@
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::misc::{Sysinfo, Utsname};
+use stockade_abi::misc::{Sysinfo, UNAME26, Utsname};
 
 use super::{Args, Ctx, SysResult};
 use crate::io::Sink;
@@ -20,12 +20,21 @@ fn field(text: &[u8]) -> [u8; 65] {
     field
 }
 
+/// The release; for programs that take 2.6 for granted, as Linux counts on from there.
+fn release(as_2_6: bool) -> Vec<u8> {
+    let number = RELEASE.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();
+    match number.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok()) {
+        Some(minor) if as_2_6 => format!("2.6.{}{}", minor + 60, &RELEASE[number.len()..]).into_bytes(),
+        _ => RELEASE.as_bytes().to_vec(),
+    }
+}
+
 pub(super) fn uname(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (host, domain) = ctx.task.ns.read().uts.names.read().clone();
     let name = Utsname {
         sysname: field(b"Linux"),
         nodename: field(&host),
-        release: field(RELEASE.as_bytes()),
+        release: field(&release(ctx.task.has_personality(UNAME26))),
         version: field(VERSION.as_bytes()),
         machine: field(b"x86_64"),
         domainname: field(&domain),

@@ -340,6 +340,12 @@ impl Task {
         creds.uid.0 == 0 || creds.has_cap(c::CAP_SYS_RESOURCE) || creds.has_cap(c::CAP_SYS_ADMIN)
     }
 
+    /// Whether a flag of personality(2) is set.
+    #[must_use]
+    pub fn has_personality(&self, flag: u32) -> bool {
+        self.personality.load(Ordering::Relaxed) & flag != 0
+    }
+
     /// The limits that bind memory calls.
     #[must_use]
     pub fn memory_limits(&self) -> MemoryLimits {
