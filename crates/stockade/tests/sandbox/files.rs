@@ -4,7 +4,7 @@ use std::fs::{create_dir, read_to_string, write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::{output, run, script};
+use crate::{as_user, output, run, script};
 
 fn volume(dir: &Path, rest: &str) -> String {
     format!("{}{rest}", dir.display())
@@ -73,6 +73,7 @@ fn volumes_are_shared_both_ways() {
 fn root_inside_cannot_write_to_a_read_only_volume() {
     let dir = tempfile::tempdir().unwrap();
     let options = ["--volume", &volume(dir.path(), ":/mnt:ro"), "--uid", "0", "--gid", "0"];
+    // As an ordinary user, too, to whom mount(8) is a set-user-ID program of nobody's.
     let text = "mount -o remount,rw,bind /mnt; mount --bind /mnt /srv; mount -o remount,rw,bind /srv; \
         touch /mnt/x /srv/x; umount /srv; echo done";
     let (out, err, status) = run(&mut script(&options, text));
@@ -126,17 +127,7 @@ fn what_the_caller_cannot_open_the_program_cannot() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path().join("secret"), "secret\n").unwrap();
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let mut command = script(&[], &format!("cat {}/secret", dir.path().display()));
-    // The binary has to be reachable for that user, too.
-    let copy = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir()
-        .unwrap();
-    let here = copy.path().join("stockade");
-    std::fs::copy(env!("CARGO_BIN_EXE_stockade"), &here).unwrap();
-    let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_os_string).collect();
-    command = std::process::Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(here).args(args).current_dir("/");
+    let (_reachable, mut command) = as_user(&script(&[], &format!("cat {}/secret", dir.path().display())));
     let (out, err, status) = run(&mut command);
     assert_eq!((out.as_str(), status), ("", Some(1)), "{err}");
     assert!(err.contains("Permission denied"), "{err}");

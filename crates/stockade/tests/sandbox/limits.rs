@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::processes::Live;
-use crate::{output, run, script, stockade_do};
+use crate::{as_user, output, run, script, stockade_do};
 
 /// A Python program in a sandbox with these options; `finally` is what it does once it has let go of everything.
 fn python(options: &[&str], text: &str) -> Command {
@@ -274,20 +274,23 @@ for act in areas, signals:
 /// An ordinary user's sandboxes have no control group unless one was delegated.
 #[test]
 fn a_bound_on_cpus_that_cannot_hold_is_told_of() {
-    let (text, here) = ("echo ran", tempfile::tempdir().unwrap());
-    let mut command = script(&["--cpus", "0.5"], text);
-    if rustix::process::geteuid().is_root() {
-        // The binary has to be reachable for that user, too.
-        std::fs::set_permissions(here.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let copy = here.path().join("stockade");
-        std::fs::copy(command.get_program(), &copy).unwrap();
-        let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_os_string).collect();
-        command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy).args(args);
-        command.env_remove("XDG_RUNTIME_DIR").current_dir("/");
-    }
+    let (_reachable, mut command) = as_user(&script(&["--cpus", "0.5"], "echo ran"));
     let (stdout, stderr) = lives_on(&mut command);
     assert_eq!(stdout, "ran\n");
     let delegated = stderr.is_empty() && !rustix::process::geteuid().is_root();
     assert!(delegated || stderr.starts_with("stockade: --cpus 0.5: does not bind: "), "{stderr}");
+}
+
+/// Each runs a program of its own, with its libraries: what they map is on the host once.
+#[test]
+fn a_thousand_processes_at_once() {
+    let text = "
+import subprocess
+ps = [subprocess.Popen(['sleep', '600'], stdin=subprocess.DEVNULL) for _ in range(1000)]
+print(sum(p.poll() is None for p in ps), len([p for p in os.listdir('/proc') if p.isdigit()]) > 1000)
+for p in ps: p.kill()
+print({p.wait() for p in ps}, subprocess.run(['echo', 'again'], capture_output=True).stdout)
+";
+    let (stdout, stderr) = lives_on(&mut python(&["--memory", "3G"], text));
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("1000 True\n{-9} b'again\\n'\n", ""));
 }

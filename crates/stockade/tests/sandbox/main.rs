@@ -37,6 +37,26 @@ fn script(options: &[&str], text: &str) -> Command {
     command
 }
 
+/// The same command as an ordinary user, whom tests that root runs have to choose: one whom nothing belongs to. The binary
+/// is copied to where that user can reach it, for as long as the directory lives.
+fn as_user(command: &Command) -> (tempfile::TempDir, Command) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let reachable =
+        tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let copy = reachable.path().join("stockade");
+    std::fs::copy(command.get_program(), &copy).unwrap();
+    let mut user = if rustix::process::geteuid().is_root() {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid=54321", "--regid=54321", "--clear-groups"]).arg(copy);
+        setpriv.env_remove("XDG_RUNTIME_DIR");
+        setpriv
+    } else {
+        Command::new(copy)
+    };
+    user.args(command.get_args()).current_dir("/");
+    (reachable, user)
+}
+
 /// Runs to the end: standard output, standard error and exit status.
 fn run(command: &mut Command) -> (String, String, Option<i32>) {
     let Output { status, stdout, stderr } = command.output().unwrap();

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,8 +44,8 @@ pub(super) struct HostFile {
 }
 
 impl HostFile {
-    pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Result<Arc<Self>, Errno> {
-        Ok(Arc::new(Self { inode, fd: HostFd::new(fd)?, end: AtomicU64::new(0) }))
+    pub(super) fn new(inode: Arc<HostInode>, fd: Arc<HostFd>) -> Arc<Self> {
+        Arc::new(Self { inode, fd, end: AtomicU64::new(0) })
     }
 
     /// Whether a read from here on is known to find nothing, without asking the host: most files are read until that. A read

@@ -19,7 +19,7 @@ use super::trust::Moment;
 use super::{HostFs, host, open_beneath, stat_in, xattr};
 use crate::fs::pipe::open_fifo;
 use crate::vfs::lock::FileId;
-use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
+use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
 struct Cached {
     attrs: Attrs,
@@ -46,6 +46,9 @@ pub struct HostInode {
     pub(super) dev: u64,
     file_type: FileType,
     dir: Mutex<Option<Arc<OwnedFd>>>,
+    /// By which it is open for reading, in a tree that nobody else should change: a thousand processes that run a program map
+    /// it by one descriptor.
+    reading: Mutex<Weak<HostFd>>,
     cached: Mutex<Option<Cached>>,
     /// Bytes that it takes, as far as the tree's budget knows.
     charged: AtomicU64,
@@ -71,6 +74,7 @@ impl HostInode {
             dev: attrs.dev,
             file_type: attrs.file_type(),
             dir: Mutex::new(None),
+            reading: Mutex::default(),
             cached: Mutex::new(Some(Cached::now(attrs))),
             charged: AtomicU64::new(attrs.blocks * 512),
         })
@@ -318,11 +322,20 @@ impl Inode for HostInode {
         };
         match self.file_type {
             FileType::Regular => {
+                let may_share = access == OFlags::RDONLY && !self.fs.shared;
+                let open = may_share.then(|| self.reading.lock().upgrade()).flatten();
+                if let Some(fd) = open {
+                    return Ok(HostFile::new(self, fd));
+                }
                 let fd = self.open_fd(access)?;
                 if !self.note(self.fs.attrs_of(&stat_in(&fd, b"")?)) {
                     return Err(Errno::ENOENT);
                 }
-                Ok(HostFile::new(self, fd)?)
+                let fd = HostFd::new(fd)?;
+                if may_share {
+                    *self.reading.lock() = Arc::downgrade(&fd);
+                }
+                Ok(HostFile::new(self, fd))
             }
             FileType::Directory => {
                 let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
