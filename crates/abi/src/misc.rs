@@ -50,6 +50,8 @@ pub const PAGE_SIZE: u64 = 4096;
 
 /// ADDR_NO_RANDOMIZE of personality(2).
 pub const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
+/// The user and group id of who has none in a user namespace (user_namespaces(7)).
+pub const OVERFLOW_ID: u32 = 65534;
 /// UNAME26 of personality(2).
 pub const UNAME26: u32 = 0x0002_0000;
 /// STICKY_TIMEOUTS of personality(2).

@@ -58,7 +58,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
     }
     let level = logging::install(&log, config.log.level);
     diagnosis::install(diagnosis::Hooks { thread: guard_thread, call: crash::set_call });
-    let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu)) {
+    let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu, host.stub_ids.is_none())) {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
     };
@@ -189,7 +189,7 @@ fn filter(config: &StraceConfig) -> Result<Filter, UnknownCall> {
     }
 }
 
-fn kernel_config(config: &SandboxConfig, cpu: Vec<(String, String)>) -> KernelConfig {
+fn kernel_config(config: &SandboxConfig, cpu: Vec<(String, String)>, hides_ids: bool) -> KernelConfig {
     let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     KernelConfig {
         hostname: config.hostname.clone().into_bytes(),
@@ -198,6 +198,7 @@ fn kernel_config(config: &SandboxConfig, cpu: Vec<(String, String)>) -> KernelCo
         disk: config.limits.disk,
         descriptors: config.limits.descriptors as usize,
         host_descriptors: host_descriptors(config),
+        hides_ids,
         cpus,
         cpu,
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
-use stockade_abi::misc::{ADDR_NO_RANDOMIZE, PER_CLEAR_ON_SETID, READ_IMPLIES_EXEC};
+use stockade_abi::misc::{ADDR_NO_RANDOMIZE, OVERFLOW_ID, PER_CLEAR_ON_SETID, READ_IMPLIES_EXEC};
 use stockade_abi::signal::{SIGCHLD, StackT};
 use stockade_platform::Context;
 
@@ -122,6 +122,8 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
     let nosuid = program.file.path.mount.flags().contains(MountFlags::NOSUID);
     let caps = program.file.path.dentry.inode.get_xattr(b"security.capability");
     let caps = caps.ok().and_then(|xattr| FileCaps::parse(&xattr));
+    // As in a user namespace, and that is where the sentry looks from: set-id bits of somebody who has no id there mean nobody.
+    let nosuid = nosuid || kernel.config.hides_ids && (attrs.uid == OVERFLOW_ID || attrs.gid == OVERFLOW_ID);
     let executed = Executed { attrs, caps, nosuid, shares_fs: request.shares_fs };
     let (mut creds, secure) = request.creds.after_exec(&executed)?;
     if request.keeps_caps && creds.euid == request.creds.euid && executed.caps.is_none() {

@@ -42,6 +42,9 @@ pub struct KernelConfig {
     pub descriptors: usize,
     /// Descriptors of the host that these can take.
     pub host_descriptors: usize,
+    /// Whether the host shows files of others as [`OVERFLOW_ID`](stockade_abi::misc::OVERFLOW_ID)'s, because only the caller's
+    /// ids are mapped.
+    pub hides_ids: bool,
     /// Processors that guests see.
     pub cpus: usize,
     /// What `/proc/cpuinfo` says of each: names and values, in order.

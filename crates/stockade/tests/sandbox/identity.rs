@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{output, run, script, stockade_do};
+use crate::{as_user, output, run, script, stockade_do};
 
 fn native(text: &str) -> String {
     String::from_utf8(Command::new("sh").args(["-c", text]).output().unwrap().stdout).unwrap()
@@ -55,4 +55,24 @@ fn host_name_and_working_directory_can_be_set() {
 fn the_network_is_not_there() {
     let probe = "import socket,sys\ntry:\n s=socket.socket(); s.connect(('127.0.0.1',1))\nexcept OSError as e: print('no')\n";
     assert_eq!(output(stockade_do(&["python3", "-c", probe]).stdin(Stdio::null())), "no\n");
+}
+
+/// An ordinary user's sandbox sees root's files as nobody's: as in a user namespace, their set-user-ID bits mean nothing.
+/// Those that a program sets inside do.
+#[test]
+fn set_user_id_programs_of_nobody_are_ordinary_ones() {
+    let text = "
+import fcntl, os, stat, subprocess, time
+mount = '/usr/bin/mount'
+print(stat.filemode(os.stat(mount).st_mode), os.stat(mount).st_uid)
+# Its output goes where there is no room, so that it stays.
+r, w = os.pipe(); fcntl.fcntl(w, 1031, 4096); os.write(w, bytes(4096))
+pid = os.posix_spawn(mount, ['mount'], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, w, 1)]); time.sleep(0.5)
+print([line.split() for line in open(f'/proc/{pid}/status') if line.startswith('Uid')])
+os.kill(pid, 9); os.waitpid(pid, 0)
+subprocess.run('cp /usr/bin/id /tmp/id; chmod 4755 /tmp/id; setpriv --reuid=7 --clear-groups /tmp/id -u', shell=True)
+";
+    let command = stockade_do(&["--uid", "0", "--gid", "0", "--", "python3", "-u", "-c", text]);
+    let (_reachable, mut command) = as_user(&command);
+    assert_eq!(output(&mut command), "-rwsr-xr-x 65534\n[['Uid:', '0', '0', '0', '0']]\n0\n");
 }
