@@ -52,6 +52,35 @@ CASE(two_mappings_two_descriptors)
     say("%s", q);
 }
 
+CASE(pages_of_a_file_in_another_order)
+{
+    int f = open("f", O_RDWR | O_CREAT, 0644);
+    char page[4096];
+    for (int i = 0; i < 4; i++) {
+        memset(page, 'a' + i, sizeof page);
+        NEED(write(f, page, sizeof page) == sizeof page);
+    }
+    char *p = mmap(NULL, 4 * 4096, RW, MAP_SHARED, f, 0);
+    TRY(syscall(SYS_remap_file_pages, p, 4096, 0, 3, 0));
+    TRY(syscall(SYS_remap_file_pages, p + 3 * 4096, 4096, 0, 0, MAP_NONBLOCK));
+    say("%c%c%c%c", p[0], p[4096], p[2 * 4096], p[3 * 4096]);
+    p[0] = 'X';
+    NEED(pread(f, page, 1, 3 * 4096) == 1);
+    say("%c", page[0]);
+    TRY(syscall(SYS_remap_file_pages, p, 4 * 4096 + 5, 0, 0, 0));
+    say("%c%c%c%c", p[0], p[4096], p[2 * 4096], p[3 * 4096]);
+    TRY(syscall(SYS_remap_file_pages, p, 4096, PROT_READ, 0, 0));
+    TRY(syscall(SYS_remap_file_pages, p, 0, 0, 0, 0));
+    TRY(syscall(SYS_remap_file_pages, p, 8 * 4096, 0, 0, 0));
+    TRY(syscall(SYS_remap_file_pages, p, 4096, 0, -1L, 0));
+    TRY(syscall(SYS_remap_file_pages, mmap(NULL, 4096, RW, MAP_PRIVATE, f, 0), 4096, 0, 0, 0));
+    TRY(syscall(SYS_remap_file_pages, mmap(NULL, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096, 0, 0, 0));
+    char *s = mmap(NULL, 8192, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    s[4096] = 's';
+    TRY(syscall(SYS_remap_file_pages, s, 4096, 0, 1, 0));
+    say("%c", s[0]);
+}
+
 CASE(across_exec)
 {
     write_file("f", "abc", 0644);

@@ -1,16 +1,56 @@
-//! mremap(2).
+//! mremap(2), remap_file_pages(2).
+
+use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::{MemoryOp, Prot};
 
 use super::manager::{MapRequest, MemoryLimits, MemoryManager, is_page_aligned, page_align_up};
-use super::vma::{VmFlags, Vma};
+use super::vma::{FileBacking, VmFlags, Vma};
 
 /// End of user addresses on Linux.
 const TASK_SIZE: u64 = 0x7fff_ffff_f000;
 
 impl MemoryManager {
+    /// What to map for remap_file_pages(2): the file that is mapped shared at `addr`, from page `page` on, in the place of what
+    /// is there.
+    ///
+    /// # Errors
+    /// EINVAL where one such file is not mapped throughout, in one way.
+    pub fn other_pages(&self, addr: u64, len: u64, page: u64) -> Result<MapRequest, Errno> {
+        let (start, len) = (addr & !4095, len & !4095);
+        let end = start.checked_add(len).filter(|&end| end > start).ok_or(Errno::EINVAL)?;
+        let offset = page.checked_mul(4096).ok_or(Errno::EINVAL)?;
+        offset.checked_add(len).ok_or(Errno::EINVAL)?;
+        let state = self.state.lock();
+        let (_, first) = state.vmas.find(start).ok_or(Errno::EINVAL)?;
+        let file = first.file.as_ref().filter(|_| first.flags.contains(VmFlags::SHARED));
+        let file = file.ok_or(Errno::EINVAL)?;
+        let is_like_it = |vma: &Vma| {
+            let same = |other: &FileBacking| Arc::ptr_eq(&other.object, &file.object);
+            vma.flags == first.flags && vma.prot == first.prot && vma.file.as_ref().is_some_and(same)
+        };
+        let mut at = start;
+        for (range, vma) in state.vmas.within(start..end) {
+            if range.start != at || !is_like_it(vma) {
+                return Err(Errno::EINVAL);
+            }
+            at = range.end;
+        }
+        if at != end {
+            return Err(Errno::EINVAL);
+        }
+        Ok(MapRequest {
+            addr: start,
+            fixed: true,
+            max_prot: first.max_prot,
+            flags: first.flags,
+            file: Some(FileBacking { offset, ..file.clone() }),
+            ..MapRequest::anonymous(len, first.prot)
+        })
+    }
+
     /// mremap(2). Returns the new address.
     ///
     /// # Errors

@@ -141,6 +141,25 @@ fn map_writable(
     outcome
 }
 
+/// As Linux has it since 4.0: a new mapping in the place of the old.
+pub(super) fn remap_file_pages(ctx: &mut Ctx, a: &Args) -> SysResult {
+    if a.u64(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut request = ctx.mm.other_pages(a.u64(0), a.u64(1), a.u64(3))?;
+    request.populate = a.u32(4) & c::MAP_NONBLOCK == 0;
+    let limits = ctx.task.memory_limits();
+    match request.file.as_ref().map(|file| Arc::clone(&file.object)) {
+        Some(object) if request.max_prot.contains(Prot::WRITE) => {
+            map_writable(ctx, &*object, request, &limits)?;
+        }
+        _ => {
+            ctx.mm.map(request, &limits)?;
+        }
+    }
+    Ok(0)
+}
+
 pub(super) fn munmap(ctx: &mut Ctx, a: &Args) -> SysResult {
     ctx.mm.unmap(a.u64(0), a.u64(1)).map(|()| 0)
 }

@@ -297,6 +297,7 @@ pub static TABLE: &[Syscall] = &[
     full(203, "sched_setaffinity", &[Int, Uint, Ptr], sched::sched_setaffinity),
     full(204, "sched_getaffinity", &[Int, Uint, Ptr], sched::sched_getaffinity),
     full(213, "epoll_create", &[Int], events::epoll_create),
+    full(216, "remap_file_pages", &[Ptr, Size, Prot, Uint, Hex], memory::remap_file_pages),
     full(217, "getdents64", &[Fd, Ptr, Uint], names::getdents64),
     full(218, "set_tid_address", &[Ptr], process::set_tid_address),
     full(219, "restart_syscall", &[], time::restart_syscall),
