@@ -1,5 +1,6 @@
 #include "case.h"
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 static int p[2];
 static char big[300000];
@@ -217,4 +218,25 @@ CASE(fifo_of_two_processes_closes)
     TRY(read(r, &c, 1));
     say("%c", c);
     reap(pid);
+}
+
+CASE(owner_and_mode)
+{
+    int p[2], s[2];
+    struct stat st;
+    NEED(pipe(p) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    TRY(fchmod(p[0], 0640));
+    TRY(fchown(p[1], 1000, -1));
+    TRY(fstat(p[1], &st));
+    say("%o %u %u", st.st_mode, st.st_uid, st.st_gid);
+    TRY(fchmod(s[0], 0600));
+    TRY(fchown(s[0], 1000, 1000));
+    TRY(fstat(s[0], &st));
+    say("%o %u %u", st.st_mode, st.st_uid, st.st_gid);
+    TRY(fstat(s[1], &st));
+    say("%u", st.st_uid);
+    become(2000, 2000);
+    TRY(fchmod(p[0], 0777));
+    TRY(fchown(p[0], 2000, -1));
+    TRY(write(p[1], "x", 1));
 }

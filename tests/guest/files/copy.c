@@ -168,3 +168,15 @@ CASE(large_sendfile)
     NEED(pread(out, back, 1 << 20, 0) == 1 << 20);
     SHOW(memcmp(block, back, 1 << 20));
 }
+
+CASE(copy_file_range_before_the_beginning)
+{
+    int f = open("f", O_RDWR | O_CREAT, 0644), g = open("g", O_RDWR | O_CREAT, 0644);
+    off_t before = -1, far = -100, at = 0;
+    NEED(write(f, "0123456789", 10) == 10);
+    TRY(copy_file_range(f, &before, g, &at, 5, 0));
+    TRY(copy_file_range(f, &at, g, &before, 5, 0));
+    TRY(copy_file_range(f, &far, g, &at, 5, 0));
+    SHOW(before);
+    SHOW(at);
+}

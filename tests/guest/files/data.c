@@ -263,3 +263,30 @@ CASE(devices)
     int o = open("/dev/null", O_WRONLY | O_TRUNC | O_CREAT, 0644);
     SHOW(o >= 0);
 }
+
+CASE(append_is_said_per_call)
+{
+    char b[16] = {0};
+    struct iovec v = {"ab", 2}, r = {b, 8};
+    write_file("f", "012345", 0644);
+    int f = open("f", O_RDWR), a = open("f", O_RDWR | O_APPEND);
+    TRY(pwritev2(f, &v, 1, 0, RWF_APPEND));
+    tell_file("f");
+    TRY(pwritev2(a, &v, 1, 1, 0));
+    tell_file("f");
+    TRY(pwritev2(a, &v, 1, 1, 0x20 /* RWF_NOAPPEND */));
+    tell_file("f");
+    lseek(a, 3, SEEK_SET);
+    TRY(pwritev2(a, &v, 1, -1, 0x20));
+    SHOW(lseek(a, 0, SEEK_CUR));
+    tell_file("f");
+    TRY(pwritev2(a, &v, 1, -5, 0x20));
+    TRY(pwritev2(a, &v, 1, 1, 0x20 | RWF_APPEND));
+    TRY(preadv2(f, &r, 1, 0, RWF_APPEND));
+    TRY(preadv2(f, &r, 1, 0, 0x20));
+    TRY(preadv2(f, &r, 1, 0, 0x4000));
+    signal(SIGXFSZ, SIG_IGN);
+    NEED(setrlimit(RLIMIT_FSIZE, &(struct rlimit){3, 3}) == 0);
+    TRY(pwritev2(a, &v, 1, 2, 0x20));
+    TRY(pwritev2(a, &v, 1, 3, 0x20));
+}

@@ -175,3 +175,30 @@ CASE(pidfd_getfd)
     reap(pid);
     TRY(syscall(SYS_pidfd_getfd, pidfd, 0, 0));
 }
+
+CASE(same_description)
+{
+    int a = open("/dev/null", O_RDONLY), b = dup(a), c = open("/dev/null", O_RDONLY), p = open("/", O_PATH);
+    TRY(fcntl(a, 1027 /* F_DUPFD_QUERY */, a));
+    TRY(fcntl(a, 1027, b));
+    TRY(fcntl(a, 1027, c));
+    TRY(fcntl(p, 1027, p));
+    TRY(fcntl(a, 1027, 900));
+    TRY(fcntl(900, 1027, a));
+}
+
+CASE(sizes_by_ioctl)
+{
+    int f = open("f", O_RDWR | O_CREAT, 0644), p[2], block = 0;
+    off_t size = -1;
+    NEED(ftruncate(f, 12345) == 0 && pipe(p) == 0);
+    TRY(ioctl(f, 2 /* FIGETBSZ */, &block));
+    SHOW(block > 0);
+    TRY(ioctl(f, 2, 8));
+    TRY(ioctl(f, 0x5460 /* FIOQSIZE */, &size));
+    struct stat st;
+    NEED(fstat(f, &st) == 0);
+    SHOW(size == st.st_blocks * 512);
+    TRY(ioctl(p[0], 0x5460, &size));
+    TRY(ioctl(f, 0x40049409 /* FICLONE */, 900));
+}

@@ -214,3 +214,13 @@ CASE(remove_of_files)
     TRY(msync(p, -1ul, MS_SYNC));
     TRY(msync(p, 4 * 4096, MS_SYNC));
 }
+
+CASE(mlock_of_all_there_could_be)
+{
+    char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    TRY(mlock(p, -1L));
+    TRY(munlock(p, -1L));
+    TRY(mlock(p + 1, -1L));
+    TRY(mlock(p, -4096L));
+    TRY(mlock(p, 0));
+}

@@ -297,3 +297,48 @@ CASE(unshare_in_thread)
     pthread_join(thread(unshares, NULL), NULL);
     TRY(fcntl(44, F_GETFD));
 }
+
+static void *stay(void *unused)
+{
+    pause();
+    return unused;
+}
+
+CASE(signals_by_pidfd)
+{
+    enum { THREAD = 1, THREAD_GROUP = 2, PROCESS_GROUP = 4 };
+    int me = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    handle(SIGUSR1, SA_SIGINFO);
+    TRY(syscall(SYS_pidfd_send_signal, me, SIGUSR1, NULL, 0));
+    SHOW(last_info.si_code == SI_USER);
+    TRY(syscall(SYS_pidfd_send_signal, me, SIGUSR1, NULL, THREAD));
+    SHOW(last_info.si_code == SI_TKILL);
+    TRY(syscall(SYS_pidfd_send_signal, me, SIGUSR1, NULL, THREAD_GROUP));
+    SHOW(last_info.si_code == SI_USER);
+    TRY(syscall(SYS_pidfd_send_signal, me, SIGUSR1, NULL, THREAD | THREAD_GROUP));
+    TRY(syscall(SYS_pidfd_send_signal, me, SIGUSR1, NULL, 8));
+    SHOW(got[SIGUSR1]);
+    pid_t leader = fork();
+    if (leader == 0) {
+        setpgid(0, 0);
+        signal(SIGUSR1, SIG_DFL);
+        thread(stay, NULL);
+        pid_t other;
+        CHILD(other) pause();
+        tell_wait("other", other);
+        _exit(3);
+    }
+    setpgid(leader, leader);
+    settle();
+    int group = (int)syscall(SYS_pidfd_open, leader, 0);
+    pid_t alone;
+    CHILD(alone) { pause(); }
+    int none = (int)syscall(SYS_pidfd_open, alone, 0);
+    TRY(syscall(SYS_pidfd_send_signal, none, 0, NULL, PROCESS_GROUP));
+    TRY(syscall(SYS_pidfd_send_signal, group, 0, NULL, PROCESS_GROUP));
+    TRY(syscall(SYS_pidfd_send_signal, group, SIGUSR1, NULL, PROCESS_GROUP));
+    tell_wait("leader", leader);
+    TRY(syscall(SYS_pidfd_send_signal, none, SIGKILL, NULL, THREAD));
+    tell_wait("alone", alone);
+    TRY(syscall(SYS_pidfd_send_signal, none, 0, NULL, THREAD));
+}

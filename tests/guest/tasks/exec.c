@@ -137,6 +137,7 @@ CASE(execveat)
     tell_wait("a descriptor", pid);
     CHILD(pid) TRY(syscall(SYS_execveat, file, "", argv, envp, 0));
     tell_wait("empty path", pid);
+    TRY(syscall(SYS_execveat, AT_FDCWD, "", argv, envp, AT_EMPTY_PATH));
     symlink(self, "link");
     CHILD(pid) TRY(syscall(SYS_execveat, AT_FDCWD, "link", argv, envp, AT_SYMLINK_NOFOLLOW));
     tell_wait("symlink not followed", pid);

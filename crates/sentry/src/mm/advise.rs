@@ -221,8 +221,10 @@ impl MemoryManager {
         on_fault: bool,
         limits: &MemoryLimits,
     ) -> Result<(), Errno> {
-        let end = page_align_up(addr.checked_add(len).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
-        let range = addr & !4095..end;
+        // Linux rounds up before it looks: what wraps around to nothing is nothing to do.
+        let begin = addr & !4095;
+        let whole = len.wrapping_add(addr - begin).wrapping_add(4095) & !4095;
+        let range = begin..begin.checked_add(whole).ok_or(Errno::EINVAL)?;
         if lock && limits.locked == 0 {
             return Err(Errno::EPERM);
         }

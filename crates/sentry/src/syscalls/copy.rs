@@ -115,12 +115,15 @@ pub(super) fn copy_file_range(ctx: &mut Ctx, a: &Args) -> SysResult {
         return Err(Errno::EBADF);
     }
     let position = |file: &File, at: Option<i64>| match at {
-        Some(at) => u64::try_from(at).map_err(|_| Errno::EINVAL),
+        Some(at) => Ok(at as u64),
         None => file.with_position(|p| Ok(*p)),
     };
     let (first, target) = (position(&from, from_at)?, position(&to, to_at)?);
     if first.checked_add(a.u64(4)).is_none() || target.checked_add(a.u64(4)).is_none() {
         return Err(Errno::EOVERFLOW);
+    }
+    if first.max(target) > i64::MAX as u64 {
+        return Err(Errno::EINVAL);
     }
     let count = a.u64(4).min(from_attrs.size.saturating_sub(first));
     let same = (from_attrs.dev, from_attrs.ino) == (to_attrs.dev, to_attrs.ino);

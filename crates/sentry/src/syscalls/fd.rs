@@ -86,10 +86,16 @@ pub(super) fn dup3(ctx: &mut Ctx, a: &Args) -> SysResult {
     dup_to(ctx, old, new, flags != 0)
 }
 
+/// Whether two descriptors are of the same description; newer than the headers that the constants are made from.
+const F_DUPFD_QUERY: u32 = 1027;
+
 pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (fd, command, arg) = (a.i32(0), a.u32(1), a.u64(2));
     let file = ctx.files.get(fd)?;
-    let path_ok = matches!(command, c::F_DUPFD | c::F_DUPFD_CLOEXEC | c::F_GETFD | c::F_SETFD | c::F_GETFL);
+    let path_ok = matches!(
+        command,
+        c::F_DUPFD | c::F_DUPFD_CLOEXEC | F_DUPFD_QUERY | c::F_GETFD | c::F_SETFD | c::F_GETFL
+    );
     if file.is_path_only() && !path_ok {
         return Err(Errno::EBADF);
     }
@@ -102,6 +108,7 @@ pub(super) fn fcntl(ctx: &mut Ctx, a: &Args) -> SysResult {
             }
             Ok(ctx.files.add_from(from, file, command == c::F_DUPFD_CLOEXEC, limit)? as u64)
         }
+        F_DUPFD_QUERY => Ok(u64::from(Arc::ptr_eq(&ctx.files.get(arg as i32)?, &file))),
         c::F_GETFD => Ok(u64::from(ctx.files.cloexec(fd)?)),
         c::F_SETFD => ctx.files.set_cloexec(fd, arg & u64::from(c::FD_CLOEXEC) != 0).map(|()| 0),
         c::F_GETFL => Ok(u64::from(file.flags())),
@@ -176,6 +183,9 @@ fn pipe(file: &File) -> Result<&Arc<Pipe>, Errno> {
     file.ops().downcast_ref::<End>().map(End::pipe).ok_or(Errno::EBADF)
 }
 
+const FICLONE: u32 = 0x4004_9409;
+const FICLONERANGE: u32 = 0x4020_940d;
+
 pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (fd, request, arg) = (a.i32(0), a.u32(1), a.u64(2));
     let file = ctx.file(fd)?;
@@ -191,6 +201,25 @@ pub(super) fn ioctl(ctx: &mut Ctx, a: &Args) -> SysResult {
             let on: i32 = ctx.mm.copy_in(arg)?;
             let flags = if on != 0 { file.flags() | c::FASYNC } else { file.flags() & !c::FASYNC };
             set_flags(ctx, &file, fd, flags)
+        }
+        io::FIGETBSZ => {
+            let block = i32::try_from(file.path.dentry.inode.statfs()?.bsize).map_err(|_| Errno::EINVAL)?;
+            ctx.mm.copy_out(arg, &block).map(|()| 0)
+        }
+        io::FIOQSIZE => {
+            let attrs = file.attrs()?;
+            match attrs.file_type() {
+                FileType::Regular | FileType::Directory | FileType::Symlink => {
+                    ctx.mm.copy_out(arg, &(attrs.blocks.saturating_mul(512) as i64)).map(|()| 0)
+                }
+                _ => Err(Errno::ENOTTY),
+            }
+        }
+        // No file system here shares blocks between files.
+        FICLONE => ctx.file(arg as i32).and(Err(Errno::EOPNOTSUPP)),
+        FICLONERANGE => {
+            let source: i64 = ctx.mm.copy_in(arg)?;
+            ctx.file(source as i32).and(Err(Errno::EOPNOTSUPP))
         }
         io::FIONREAD if file.ops().is_seekable() && file.attrs()?.file_type() == FileType::Regular => {
             let size = file.attrs()?.size;

@@ -172,6 +172,10 @@ pub(super) fn execveat(ctx: &mut Ctx, a: &Args) -> SysResult {
         if flags & c::AT_EMPTY_PATH == 0 {
             return Err(Errno::ENOENT);
         }
+        if dirfd == c::AT_FDCWD {
+            // A directory is no program.
+            return Err(Errno::EACCES);
+        }
         let file = ctx.files.get(dirfd)?;
         let by = ByDescriptor { file: Some(file), closes_file: ctx.files.cloexec(dirfd)?, no_follow };
         return exec::exec(ctx, format!("/dev/fd/{dirfd}").as_bytes(), argv, envp, by);

@@ -149,15 +149,22 @@ pub(super) fn preadv(ctx: &mut Ctx, a: &Args) -> SysResult {
     do_read(ctx, &file, &mut UserSink::vectored(&ctx.mm, a.u64(1), a.u64(2))?, Some(a.i64(3)))
 }
 
-/// RWF_ flags that change nothing here; RWF_NOWAIT and RWF_APPEND are looked at.
+/// RWF_ flags that change nothing here; the others are looked at.
 const RWF_HINTS: u32 = 1 | 2 | 4;
 const RWF_NOWAIT: u32 = 8;
 const RWF_APPEND: u32 = 16;
+const RWF_NOAPPEND: u32 = 32;
+const RWF_KNOWN: u32 = RWF_HINTS | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND;
 
-pub(super) fn preadv2(ctx: &mut Ctx, a: &Args) -> SysResult {
-    if a.u32(5) & !(RWF_HINTS | RWF_NOWAIT) != 0 {
+fn check_rwf(flags: u32) -> Result<(), Errno> {
+    if flags & !RWF_KNOWN != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
+    if flags & RWF_APPEND != 0 && flags & RWF_NOAPPEND != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
+pub(super) fn preadv2(ctx: &mut Ctx, a: &Args) -> SysResult {
+    check_rwf(a.u32(5))?;
     let file = ctx.file(a.i32(0))?;
     let mut sink = UserSink::vectored(&ctx.mm, a.u64(1), a.u64(2))?;
     let offset = (a.i64(3) != -1).then_some(a.i64(3));
@@ -188,17 +195,41 @@ pub(super) fn pwritev(ctx: &mut Ctx, a: &Args) -> SysResult {
 }
 
 pub(super) fn pwritev2(ctx: &mut Ctx, a: &Args) -> SysResult {
-    if a.u32(5) & !(RWF_HINTS | RWF_NOWAIT | RWF_APPEND) != 0 {
-        return Err(Errno::EOPNOTSUPP);
-    }
+    check_rwf(a.u32(5))?;
     let file = ctx.file(a.i32(0))?;
     let mut source = UserSource::vectored(&ctx.mm, a.u64(1), a.u64(2))?;
-    if a.u32(5) & RWF_APPEND != 0 && file.is_writable() && file.ops().is_seekable() {
+    let has_places = file.is_writable() && file.ops().is_seekable();
+    let offset = (a.i64(3) != -1).then_some(a.i64(3));
+    if a.u32(5) & RWF_NOAPPEND != 0 && file.flags() & c::O_APPEND != 0 && has_places {
+        return write_in_place(ctx, &file, &mut source, offset);
+    }
+    if a.u32(5) & RWF_APPEND != 0 && has_places {
+        ops::prepare_write(&file.path, &ctx.task.creds())?;
         let room = room_below_limit(ctx, &file, None, true)?.unwrap_or(u64::MAX);
         return file.append(&mut Limited::new(&mut source, room)).map(|n| n as u64);
     }
-    let offset = (a.i64(3) != -1).then_some(a.i64(3));
     do_write(ctx, &file, &mut source, offset)
+}
+
+/// RWF_NOAPPEND: to where the offset says, or the position, though the file was opened to append.
+fn write_in_place(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -> SysResult {
+    ops::prepare_write(&file.path, &ctx.task.creds())?;
+    let limit = ctx.task.tg.limit(c::RLIMIT_FSIZE);
+    let write = |at: u64, src: &mut dyn Source| {
+        if at >= limit {
+            return too_big(ctx);
+        }
+        file.write_in_place(&mut Limited::new(src, limit - at), at)
+    };
+    let n = match offset {
+        Some(offset) => write(u64::try_from(offset).map_err(|_| Errno::EINVAL)?, src)?,
+        None => file.with_position(|position| {
+            let n = write(*position, src)?;
+            *position += n as u64;
+            Ok(n)
+        })?,
+    };
+    Ok(n as u64)
 }
 
 pub(super) fn lseek(ctx: &mut Ctx, a: &Args) -> SysResult {

@@ -12,7 +12,7 @@ use super::{Args, Ctx, SysResult};
 use crate::creds::Credentials;
 use crate::mm::UserMemory;
 use crate::signal::frame;
-use crate::task::{Task, Tree};
+use crate::task::{Group, Task, Tree};
 
 /// `sizeof(sigset_t)` as the kernel counts it.
 fn check_set_size(size: u64) -> Result<(), Errno> {
@@ -207,32 +207,37 @@ pub(super) fn kill(ctx: &mut Ctx, a: &Args) -> SysResult {
                 -1 => None,
                 pid => Some(pidns.root_of(-pid).ok_or(Errno::ESRCH)?),
             };
-            let targets: Vec<i32> = tree
-                .groups
-                .values()
-                .filter(|g| match wanted {
-                    Some(pgid) => g.pgid == pgid,
-                    // Everybody but init and the caller, as far as can be seen.
-                    None => g.tg.tgid != me && pidns.local(g.tg.tgid) > 1,
-                })
-                .map(|g| g.tg.tgid)
-                .collect();
-            let mut outcome = Err(Errno::ESRCH);
-            for tgid in targets {
-                match send_to(&tree, ctx, tgid, &info) {
-                    Ok(()) => outcome = Ok(()),
-                    Err(e) if outcome == Err(Errno::ESRCH) && !(pid == -1 && e == Errno::EPERM) => {
-                        outcome = Err(e)
-                    }
-                    Err(_) => {}
-                }
-            }
-            outcome
+            let is_meant = |g: &Group| match wanted {
+                Some(pgid) => g.pgid == pgid,
+                // Everybody but init and the caller, as far as can be seen.
+                None => g.tg.tgid != me && pidns.local(g.tg.tgid) > 1,
+            };
+            send_to_all(&tree, ctx, &info, is_meant, pid == -1)
         }
     };
     drop(tree);
     kernel.report_continued();
     result.map(|()| 0)
+}
+
+/// Sends to several processes, with success if one gets it; `forgives`: those that may not be sent to do not count.
+fn send_to_all(
+    tree: &Tree,
+    ctx: &Ctx,
+    info: &SigInfo,
+    is_meant: impl Fn(&Group) -> bool,
+    forgives: bool,
+) -> Result<(), Errno> {
+    let targets: Vec<i32> = tree.groups.values().filter(|g| is_meant(g)).map(|g| g.tg.tgid).collect();
+    let mut outcome = Err(Errno::ESRCH);
+    for tgid in targets {
+        match send_to(tree, ctx, tgid, info) {
+            Ok(()) => outcome = Ok(()),
+            Err(e) if outcome == Err(Errno::ESRCH) && !(forgives && e == Errno::EPERM) => outcome = Err(e),
+            Err(_) => {}
+        }
+    }
+    outcome
 }
 
 /// Sends to one thread; `tgid` none for any process.
@@ -306,15 +311,23 @@ pub(super) fn rt_tgsigqueueinfo(ctx: &mut Ctx, a: &Args) -> SysResult {
     send_to_thread(ctx, Some(a.i32(0)), a.i32(1), &info)
 }
 
+/// PIDFD_SIGNAL_ flags: whom a signal is for, whatever the descriptor is of.
+const SIGNAL_THREAD: u32 = 1;
+const SIGNAL_THREAD_GROUP: u32 = 2;
+const SIGNAL_PROCESS_GROUP: u32 = 4;
+
 pub(super) fn pidfd_send_signal(ctx: &mut Ctx, a: &Args) -> SysResult {
     let signo = a.i32(1);
-    if a.u32(3) != 0 || (signo != 0 && !is_valid(signo)) {
+    if !matches!(a.u32(3), 0 | SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP)
+        || (signo != 0 && !is_valid(signo))
+    {
         return Err(Errno::EINVAL);
     }
     let file = ctx.files.get(a.i32(0))?;
     let pidfd = file.ops().downcast_ref::<crate::fs::pidfd::PidFd>().ok_or(Errno::EBADF)?;
     let tgid = pidfd.tg.tgid;
     let info = match a.u64(2) {
+        0 if a.u32(3) == SIGNAL_THREAD => sender_info(ctx, signo, si::SI_TKILL),
         0 => sender_info(ctx, signo, si::SI_USER),
         addr => {
             let info = made_up(ctx, addr, signo, tgid == ctx.task.tg.tgid)?;
@@ -329,7 +342,15 @@ pub(super) fn pidfd_send_signal(ctx: &mut Ctx, a: &Args) -> SysResult {
     if !tree.group(tgid).is_ok_and(|g| Arc::ptr_eq(&g.tg, &pidfd.tg)) {
         return Err(Errno::ESRCH);
     }
-    let result = send_to(&tree, ctx, tgid, &info);
+    let result = match a.u32(3) {
+        SIGNAL_PROCESS_GROUP => send_to_all(&tree, ctx, &info, |g| g.pgid == tgid, false),
+        SIGNAL_THREAD => may_signal(&tree, &ctx.task, &ctx.task.creds(), tgid, signo).and_then(|()| {
+            // A leader that has ended while others go on, or a zombie, takes none.
+            let thread = tree.task(tgid).ok().filter(|_| signo != 0).cloned();
+            thread.map_or(Ok(()), |thread| tree.send_from(&ctx.task, tgid, Some(&thread), &info))
+        }),
+        _ => send_to(&tree, ctx, tgid, &info),
+    };
     drop(tree);
     kernel.report_continued();
     result.map(|()| 0)

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
@@ -33,24 +34,34 @@ pub trait Reopen: Send + Sync {
 
 /// The inode of a file without a name.
 struct AnonInode {
-    attrs: Attrs,
+    attrs: Mutex<Attrs>,
     opener: Option<Box<dyn Reopen>>,
 }
 
 impl Inode for AnonInode {
     fn file_type(&self) -> FileType {
-        self.attrs.file_type()
+        self.attrs.lock().file_type()
     }
 
     fn attrs(&self) -> Result<Attrs, Errno> {
-        Ok(self.attrs)
+        Ok(*self.attrs.lock())
     }
 
     fn set_attrs(&self, set: &SetAttrs) -> Result<(), Errno> {
         match (set.size, &self.opener) {
             (Some(size), Some(opener)) => opener.set_size(size),
             (Some(_), None) => Ok(()),
-            (None, _) => Err(Errno::EPERM),
+            (None, _) => {
+                let mut attrs = self.attrs.lock();
+                // Pipes and sockets have owners and modes of their own.
+                if !matches!(attrs.file_type(), FileType::Fifo | FileType::Socket) {
+                    return Err(Errno::EPERM);
+                }
+                attrs.uid = set.uid.unwrap_or(attrs.uid);
+                attrs.gid = set.gid.unwrap_or(attrs.gid);
+                attrs.mode = set.mode.map_or(attrs.mode, |mode| attrs.mode & c::S_IFMT | mode);
+                Ok(())
+            }
         }
     }
 
@@ -62,7 +73,7 @@ impl Inode for AnonInode {
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {
-        let kind = match self.attrs.file_type() {
+        let kind = match self.file_type() {
             FileType::Fifo => PIPEFS_MAGIC,
             FileType::Socket => SOCKFS_MAGIC,
             _ => ANON_INODE_FS_MAGIC,
@@ -88,7 +99,7 @@ fn anon_fs() -> &'static AnonFs {
         let sb = SuperBlock::new("anon_inodefs", "anon_inode", false, false);
         let root = {
             let attrs = Attrs { mode: c::S_IFDIR | 0o500, nlink: 1, ..Attrs::default() };
-            Arc::new(AnonInode { attrs, opener: None })
+            Arc::new(AnonInode { attrs: Mutex::new(attrs), opener: None })
         };
         let mount = Mount::new(Dentry::root(Arc::clone(&sb), root), MountFlags::empty());
         AnonFs { sb, mount, next_ino: AtomicU64::new(2) }
@@ -111,7 +122,10 @@ fn make(name: &str, mode: u32, uid: u32, gid: u32, opener: Option<Box<dyn Reopen
     let fs = anon_fs();
     let ino = fs.next_ino.fetch_add(1, Ordering::Relaxed);
     let attrs = Attrs { dev: fs.sb.dev, ino, mode, nlink: 1, uid, gid, blksize: 4096, ..Attrs::default() };
-    wrap(name.replace("{}", &ino.to_string()).as_bytes(), Arc::new(AnonInode { attrs, opener }))
+    wrap(
+        name.replace("{}", &ino.to_string()).as_bytes(),
+        Arc::new(AnonInode { attrs: Mutex::new(attrs), opener }),
+    )
 }
 
 /// A path that leads nowhere.

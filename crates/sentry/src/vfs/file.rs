@@ -297,6 +297,15 @@ impl File {
         self.ops.append(self, src).map(|(n, _)| self.modified(n))
     }
 
+    /// Writes at `offset`, though it was opened to append (RWF_NOAPPEND). The caller has checked that it is open for writing
+    /// and has offsets.
+    ///
+    /// # Errors
+    /// [`FileOps::write`]'s.
+    pub fn write_in_place(&self, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        self.ops.write(self, src, offset).map(|n| self.modified(n))
+    }
+
     /// lseek(2).
     ///
     /// # Errors

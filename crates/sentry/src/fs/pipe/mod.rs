@@ -168,7 +168,7 @@ impl Pipe {
     /// F_SETPIPE_SZ
     ///
     /// # Errors
-    /// EINVAL, EBUSY if it holds more, EPERM beyond the limits.
+    /// EINVAL, EBUSY if it holds more, EPERM beyond the limits, ENOMEM for more than there is for anybody.
     pub fn set_size(&self, size: u64, privileged: bool) -> Result<usize, Errno> {
         if size > 1 << 31 {
             return Err(Errno::EINVAL);
@@ -177,7 +177,9 @@ impl Pipe {
         if size > MAX_SIZE && !privileged {
             return Err(Errno::EPERM);
         }
-        let size = size.min(MAX_SIZE * 16);
+        if size > MAX_SIZE * 16 {
+            return Err(Errno::ENOMEM);
+        }
         let mut state = self.state.lock();
         if size < state.ring.len() || size / PIPE_BUF < state.ring.packets() {
             return Err(Errno::EBUSY);
