@@ -28,7 +28,7 @@ echo error >&2 2>/dev/null
 { echo both; echo err >&2; } &> both; sort both
 trap 'echo "usr1"' USR1; kill -USR1 $$; 
 trap 'echo "exit trap"' EXIT
-sleep 10 & p=$!; kill $p; wait $p; echo "killed $?"
+sleep 10 & p=$!; sleep 0.3; kill $p; wait $p; echo "killed $?"
 sleep 0.1 & wait $!; echo "waited $?"
 (trap 'echo term; exit 4' TERM; sleep 5 & wait) & p=$!; sleep 0.2; kill $p; wait $p; echo $?
 ps=; for i in 1 2 3 4 5; do (sleep 0.0$i; exit $i) & ps="$ps $!"; done
