@@ -72,6 +72,7 @@ mod privileges;
 pub mod probe;
 mod rlimits;
 mod seccomp;
+pub mod streams;
 mod sys;
 mod tree;
 

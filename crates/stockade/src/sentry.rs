@@ -16,6 +16,7 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
+use stockade_confine::streams::is_closed;
 use stockade_confine::{Link, SentryHost, crash};
 use stockade_control::server::{Sandbox, SandboxParts, Server};
 use stockade_control::types::proc::ProcessDefaults;
@@ -291,15 +292,16 @@ fn defaults(process: &ProcessConfig) -> ProcessDefaults {
 
 /// Standard input, output and error as they were inherited, or a terminal for all three. One that is closed stays so.
 fn standard_streams(terminal: Option<&OwnedFd>) -> Vec<(i32, OwnedFd)> {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let streams = match terminal {
-        Some(terminal) => [terminal.try_clone(), terminal.try_clone(), terminal.try_clone()],
-        None => [
-            io::stdin().as_fd().try_clone_to_owned(),
-            io::stdout().as_fd().try_clone_to_owned(),
-            io::stderr().as_fd().try_clone_to_owned(),
-        ],
+        Some(terminal) => [terminal.as_fd(); 3],
+        None => [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
     };
-    (0..).zip(streams).filter_map(|(number, stream)| Some((number, stream.ok()?))).collect()
+    (0..)
+        .zip(streams)
+        .filter(|(_, stream)| !is_closed(*stream))
+        .filter_map(|(number, stream)| Some((number, stream.try_clone_to_owned().ok()?)))
+        .collect()
 }
 
 fn limits(process: &ProcessConfig) -> Limits {
