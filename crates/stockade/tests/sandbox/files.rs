@@ -50,6 +50,14 @@ fn directories_of_the_host_can_be_renamed_in_an_overlay() {
 }
 
 #[test]
+fn room_is_that_of_the_overlay() {
+    let text = "stat -f -c %T / /usr/bin; df --output=size,avail / /usr/bin | tail -n 2 | \
+        while read size free; do test $size = 20480 && test $free -gt 20000 && echo bounded; done";
+    let out = output(&mut script(&["--disk", "20M"], text));
+    assert_eq!(out, "overlayfs\noverlayfs\nbounded\nbounded\n");
+}
+
+#[test]
 fn no_overlay_means_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let options = ["--overlay", "none", "--cwd", dir.path().to_str().unwrap()];

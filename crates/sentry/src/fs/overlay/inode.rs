@@ -162,6 +162,9 @@ impl OverlayInode {
     }
 }
 
+/// Of statfs(2).
+const OVERLAYFS_SUPER_MAGIC: i64 = 0x794c_7630;
+
 impl Inode for OverlayInode {
     fn file_type(&self) -> FileType {
         self.file_type
@@ -390,9 +393,15 @@ impl Inode for OverlayInode {
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {
-        match self.upper() {
-            Some(upper) => upper.statfs(),
-            None => self.real()?.statfs(),
+        // Room is where changes go, which is where the root has them; what a file is read from says nothing of it.
+        let mut dir = self.place.lock().clone();
+        let mut root = None;
+        while let Some((parent, _)) = dir {
+            dir = parent.place.lock().clone();
+            root = Some(parent);
         }
+        let root = root.as_deref().unwrap_or(self);
+        let statfs = root.real()?.statfs()?;
+        Ok(Statfs { kind: OVERLAYFS_SUPER_MAGIC, ..statfs })
     }
 }
