@@ -178,7 +178,7 @@ pub static TABLE: &[Syscall] = &[
     full(61, "wait4", &[Int, Out(WaitStatus), Flags(f::WAIT), Ptr], process::wait4),
     full(62, "kill", &[Int, Signal], signal::kill),
     full(63, "uname", &[Ptr], system::uname),
-    partial(72, "fcntl", &[Fd, Choice(f::FCNTL), Hex], fd::fcntl, "no leases"),
+    partial(72, "fcntl", &[Fd, Choice(f::FCNTL), Hex], fd::fcntl, "no leases, no F_NOTIFY, no hints"),
     full(73, "flock", &[Fd, Flags(f::FLOCK)], lock::flock),
     full(74, "fsync", &[Fd], fd::fsync),
     full(75, "fdatasync", &[Fd], fd::fdatasync),
