@@ -55,6 +55,8 @@ pub struct SentryHost {
     pub stub_ids: Option<(u32, u32)>,
     /// What Landlock enforces here.
     pub landlock: LandlockState,
+    /// The program that runs here, to find names in for addresses; none if the caller may execute it and not read it.
+    pub program: Option<OwnedFd>,
     pub(crate) kept: CapabilitySet,
 }
 

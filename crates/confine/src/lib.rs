@@ -70,6 +70,7 @@ mod launch;
 mod link;
 mod privileges;
 pub mod probe;
+pub mod profile;
 mod rlimits;
 mod seccomp;
 pub mod streams;

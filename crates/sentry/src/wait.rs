@@ -11,6 +11,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 
+use crate::diagnosis;
+
 bitflags::bitflags! {
     /// What an object is ready for; the bits are poll(2)'s.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -192,13 +194,13 @@ impl Waiter {
             }
             self.waits.fetch_add(1, Ordering::Relaxed);
             match deadline {
-                None => thread::park(),
+                None => diagnosis::waiting(thread::park),
                 Some(deadline) => {
                     let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
                     else {
                         return false;
                     };
-                    thread::park_timeout(left);
+                    diagnosis::waiting(|| thread::park_timeout(left));
                 }
             }
         }

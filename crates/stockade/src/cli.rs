@@ -3,12 +3,14 @@
 mod control;
 mod exec;
 mod images;
+mod profile;
 mod sandboxes;
 
 pub use crate::parse::Place;
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
 pub use exec::{CopyArgs, ExecArgs};
 pub use images::InspectArgs;
+pub use profile::{ProfileArgs, ProfileKind, TopArgs};
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
 use crate::config::{Cpus, LogFormat, LogLevel};
@@ -85,6 +87,16 @@ pub enum Command {
     Events(EventsArgs),
     /// Print the figures of a sandbox in the text format of Prometheus
     Metrics(IdArgs),
+    /// Profile a running sandbox's sentry: CPU time, memory, waits, threads, a trace
+    ///
+    /// Profiles are pprof's (`go tool pprof`, speedscope, flamegraph), traces are Perfetto's and Chrome's. The sandbox goes on
+    /// meanwhile.
+    Profile(ProfileArgs),
+    /// Show the processes and system calls of a running sandbox, live in the terminal
+    ///
+    /// Which processes use CPU time and memory, which calls are made, which are slow, fail or are not supported. `h` lists the
+    /// keys.
+    Top(TopArgs),
     /// Remove sandboxes that have stopped
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),

@@ -22,3 +22,4 @@ pub mod sentry;
 pub mod state;
 mod table;
 mod terminal;
+mod top;

@@ -1,8 +1,8 @@
 //! The sentry: what the forked process does between the confinement of the host and the first guest instruction.
 
+mod hooks;
 mod mounts;
 
-use std::any::Any;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ use stockade_abi::general as c;
 use stockade_abi::sched::Rlimit;
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::streams::is_closed;
-use stockade_confine::{Link, SentryHost, crash};
+use stockade_confine::{Link, SentryHost};
 use stockade_control::server::{Sandbox, SandboxParts, Server};
 use stockade_control::types::proc::ProcessDefaults;
 use stockade_platform::notify::{Notify, Options};
@@ -58,7 +58,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         return give_up(&host.link, &format!("the sentry could not be confined: {e}"));
     }
     let level = logging::install(&log, config.log.level);
-    diagnosis::install(diagnosis::Hooks { thread: guard_thread, call: crash::set_call });
+    diagnosis::install(hooks::hooks());
     let kernel = match Kernel::new(Arc::new(platform), kernel_config(config, cpu, host.stub_ids.is_none())) {
         Ok(kernel) => kernel,
         Err(e) => return give_up(&host.link, &format!("the kernel could not be made: {e}")),
@@ -87,6 +87,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         log: Box::new(level),
         defaults: defaults(&config.process),
         proc: host.proc,
+        program: host.program,
     });
     let server = match control.try_clone().and_then(|socket| Server::start(socket, sandbox)) {
         Ok(server) => server,
@@ -130,11 +131,6 @@ fn start_platform(host: &SentryHost) -> Result<Notify, String> {
     let proc = rustix::io::fcntl_dupfd_cloexec(&host.proc, 3).map_err(|e| e.to_string())?;
     let options = Options { proc, stub_ids: host.stub_ids, root: None, share_network: true };
     Notify::new(options).map_err(|e| e.to_string())
-}
-
-/// Lets a thread whose stack overflows still report it.
-fn guard_thread() -> Option<Box<dyn Any>> {
-    crash::guard_thread().ok().map(|stack| Box::new(stack) as Box<dyn Any>)
 }
 
 fn give_up(link: &Link, text: &str) -> u8 {

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+
+use crate::work::told;
 
 /// A way to run a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,37 @@ impl Environment {
     /// Whether starting it takes so long that it is done less often.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self, Self::Runsc)
+    }
+
+    /// What the work program says of `work` while a CPU profile of the sandbox is taken; none but for Stockade.
+    pub(crate) fn profiled(&self, program: &str, work: &str, dir: &Path) -> Result<Option<f64>> {
+        let Self::Stockade(path) = self else { return Ok(None) };
+        let state = dir.join("state");
+        let stockade = || {
+            let mut command = Command::new(path);
+            command.arg("--state-dir").arg(&state).current_dir(dir).stderr(Stdio::null());
+            command
+        };
+        let script = "read begin; exec \"$0\" \"$1\"";
+        let mut sandbox = stockade()
+            .args(["do", "-q", "--id", "profiled", "--", "/bin/sh", "-c", script, program, work])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        while !stockade().args(["profile", "profiled", "stacks"]).stdout(Stdio::null()).status()?.success() {
+            if sandbox.try_wait()?.is_some() {
+                bail!("the sandbox that is to be profiled has ended");
+            }
+        }
+        let mut profile =
+            stockade().args(["profile", "profiled", "cpu", "-d", "60s", "-o", "/dev/null"]).spawn()?;
+        // It has begun by then.
+        std::thread::sleep(Duration::from_millis(200));
+        // Standard input is closed with this, for which the shell waits.
+        drop(sandbox.stdin.take());
+        let output = sandbox.wait_with_output()?;
+        profile.wait()?;
+        told(&output).map(Some)
     }
 
     /// A command that runs `program` there, with the root of the host and in `dir`.

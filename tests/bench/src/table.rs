@@ -52,6 +52,7 @@ fn verdict(work: &Work, samples: &Samples) -> String {
         Goal::Native(limit) => (by(work.name, "native").map(|v| own / v), limit, " × native"),
         Goal::Notify(limit) => (by("bare-notify", "native").map(|v| own / v), limit, " × notify"),
         Goal::Bwrap(limit) => (by(work.name, "bwrap").map(|v| own / v), limit, " × bwrap"),
+        Goal::Plain(work, limit) => (by(work, "stockade").map(|v| own / v), limit, " × the same without"),
         Goal::MiB(limit) => (Some(own / f64::from(1 << 20)), limit, " MiB"),
         Goal::Throughput(limit) => {
             let Some(ratio) = by("getppid", "stockade").map(|one| one / own) else { return String::new() };

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +29,8 @@ pub(crate) enum How {
     Exec { by_command: bool },
     /// Memory of an idle sandbox.
     Memory,
+    /// As `Inside`, for this work, while CPU profiles are taken.
+    Profiled(&'static str),
 }
 
 /// What is to be reached, as a ratio.
@@ -42,6 +44,8 @@ pub(crate) enum Goal {
     Throughput(f64),
     /// At most so much, in MiB.
     MiB(f64),
+    /// Of this work, in the same environment.
+    Plain(&'static str, f64),
     None,
 }
 
@@ -69,6 +73,12 @@ pub(crate) const GOALS: &[Work] = &[
     work("open-close", "open and close", How::Inside, Goal::Notify(4.5)),
     work("pipe", "write to and read from a pipe in one thread", How::Inside, Goal::Notify(3.5)),
     work("pread-64", "pread of 64 bytes", How::Inside, Goal::Notify(2.2)),
+    work(
+        "pread-64-profiled",
+        "the same under a CPU profile at 100 Hz",
+        How::Profiled("pread-64"),
+        Goal::Plain("pread-64", 1.03),
+    ),
     work("pipe-60000", "60,000 bytes through a pipe", How::Inside, Goal::Native(4.0)),
     work("ping-pong", "two threads, ping-pong over two pipes", How::Inside, Goal::Native(2.5)),
     work("getppid-two", "getppid by two processes at once, each", How::Inside, Goal::Throughput(1.8)),
@@ -204,6 +214,7 @@ impl Work {
                 Ok(Some(spent.as_nanos() as f64))
             }
             How::Exec { by_command } => exec::run(environment, dir, by_command),
+            How::Profiled(work) => environment.profiled(path, work, dir),
             How::Memory if *environment == Environment::Native => Ok(None),
             How::Memory => memory::idle(environment, dir).map(Some),
         }
@@ -212,7 +223,11 @@ impl Work {
 
 /// What the work program says.
 fn answer(mut command: Command) -> Result<f64> {
-    let output = command.output()?;
+    told(&command.output()?)
+}
+
+/// The same of one that has ended.
+pub(crate) fn told(output: &Output) -> Result<f64> {
     let text = String::from_utf8_lossy(&output.stdout);
     let value = text.split_whitespace().last().and_then(|v| v.parse().ok());
     value.filter(|_| output.status.success()).with_context(|| {

@@ -12,6 +12,7 @@ mod panic;
 mod stack;
 mod threads;
 
+pub(crate) use call::current_call;
 pub use call::set_call;
 pub(crate) use handler::install;
 pub(crate) use names::with_names;

@@ -19,7 +19,7 @@ fn report_of(name: &str, crash: fn()) -> Option<String> {
             .unwrap();
         install(file.try_clone().unwrap().into()).unwrap();
         show_threads(File::open("/proc").unwrap().into());
-        set_call(Some("frobnicate"));
+        set_call(Some(&"frobnicate"));
         crash();
         file.rewind().unwrap();
         let mut text = String::new();
@@ -98,7 +98,7 @@ fn refused_call() {
 fn other_threads() {
     let report = report_of("other_threads", || {
         let (tx, rx) = std::sync::mpsc::channel();
-        for name in ["openat", "read"] {
+        for name in &["openat", "read"] {
             let tx = tx.clone();
             std::thread::spawn(move || {
                 let _stack = guard_thread().unwrap();

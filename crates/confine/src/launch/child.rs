@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 use rustix::thread::CapabilitySet;
 
@@ -33,21 +33,22 @@ pub(crate) fn prepare(front: &Link, setup: Setup<'_>) -> Result<SentryHost, (Lin
     // A capability that the caller hasn't got would open files that the caller could not.
     let kept =
         if setup.maps.full() { privileges::FILE & setup.caller.capabilities } else { CapabilitySet::empty() };
-    let (trees, proc, landlock) = match surround(front, &setup, kept) {
+    let (trees, proc, landlock, program) = match surround(front, &setup, kept) {
         Ok(parts) => parts,
         Err(e) => return Err((setup.link, e)),
     };
     let Setup { caller, link, maps, salt, .. } = setup;
     let stub_ids = maps.uid.spare(caller.uid, salt).zip(maps.gid.spare(caller.gid, salt));
-    Ok(SentryHost { trees, proc, link, caller, stub_ids, landlock, kept })
+    Ok(SentryHost { trees, proc, link, caller, stub_ids, landlock, program, kept })
 }
 
 fn surround(
     front: &Link,
     setup: &Setup<'_>,
     kept: CapabilitySet,
-) -> Result<(Vec<OwnedFd>, OwnedFd, LandlockState), Error> {
+) -> Result<(Vec<OwnedFd>, OwnedFd, LandlockState, Option<OwnedFd>), Error> {
     close_others(front, setup).step("closing descriptors")?;
+    let program = open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok();
     crash::install(setup.crash.try_clone().step("duplicating a descriptor")?)
         .step("preparing for crashes")?;
     let Setup { options, link, .. } = setup;
@@ -73,7 +74,7 @@ fn surround(
     rustix::system::sethostname(b"stockade").step("setting the host name of the own namespace")?;
     let landlock = landlock::enter(&trees, &options.trees, proc.as_fd())?;
     link.send(&[0], &[]).step("telling the front")?;
-    Ok((trees, proc, landlock))
+    Ok((trees, proc, landlock, program))
 }
 
 /// Closes what the front has open and the sentry is not to have.

@@ -82,6 +82,7 @@ pub(super) const TABLE: &[Rule] = calls! {
     socketpair when &[&[Is32(0, UNIX)]], "channels to stubs; guests' own socket pairs with descriptors of the host";
     setsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32), In32(2, SOCKET_OPTIONS)]], "credentials and buffers of channels";
     getsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32)]], "who is on the other side, pending errors";
+    setitimer when &[&[Is32(0, libc::ITIMER_PROF as u32)]], "samples where its own CPU time goes, when asked to";
     sched_setaffinity when &[&[Not32(0, 0)], &[Is32(0, 0)]], "new guest threads start on the CPU of who waits for them";
 
     // Names that lead nowhere: the root is empty, and libraries that look into /proc, /sys or /etc go on without.

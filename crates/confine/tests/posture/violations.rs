@@ -18,7 +18,7 @@ pub(crate) const CASES: &[Case] = &[
 fn report_of(crime: impl FnOnce(&SentryHost)) -> String {
     let mut handle = start(&[tree("/", Access::ReadOnly)], |host| {
         host.lock_down().expect("lock_down");
-        crash::set_call(Some("frobnicate"));
+        crash::set_call(Some(&"frobnicate"));
         crime(&host);
         0
     });
@@ -75,7 +75,7 @@ fn faults() {
         let thread = std::thread::Builder::new().name("guilty".into());
         let thread = thread.spawn(|| {
             let _stack = crash::guard_thread().expect("sigaltstack");
-            crash::set_call(Some("guilty"));
+            crash::set_call(Some(&"guilty"));
             // SAFETY: it crashes, as it should.
             unsafe { std::ptr::without_provenance::<u8>(0xdead_b000).read_volatile() }
         });
@@ -86,7 +86,7 @@ fn faults() {
 
 fn threads() {
     let report = report_of(|_| {
-        for call in ["openat", "read"] {
+        for call in &["openat", "read"] {
             std::thread::spawn(move || {
                 crash::set_call(Some(call));
                 std::thread::sleep(Duration::from_secs(100));

@@ -18,6 +18,7 @@ mod events;
 mod files;
 mod logging;
 mod proc;
+mod profile;
 mod usage;
 
 use std::io;

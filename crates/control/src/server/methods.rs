@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    Error, Files, Sandbox, container, copy, emitter, executed, logging, proc, processes, signals, usage,
+    Error, Files, Sandbox, container, copy, emitter, executed, logging, proc, processes, profile, signals,
+    top, usage,
 };
 use crate::wire::{Answer, Call, Message, zero};
 
@@ -40,7 +41,20 @@ const METHODS: &[(&str, Handler)] = methods! {
     "Logging.Change" => logging::change;
     "Logging.Settings" => logging::settings;
     "Metrics.Export" => usage::export;
+    "Profile.Block" => profile::block;
+    "Profile.CPU" => profile::cpu;
+    "Profile.Goroutine" => profile::goroutine;
+    "Profile.Heap" => profile::delayed_heap;
+    "Profile.HeapProfile" => profile::heap;
+    "Profile.Mutex" => profile::mutex;
+    "Profile.StartCPUProfile" => profile::start_cpu;
+    "Profile.StartTrace" => profile::start_trace;
+    "Profile.StopCPUProfile" => profile::stop_cpu;
+    "Profile.StopTrace" => profile::stop_trace;
+    "Profile.Trace" => profile::trace;
+    "Stockade.Top" => top::top;
     "Usage.Collect" => usage::collect;
+    "debug.Stacks" => profile::stacks;
 };
 
 /// A result of methods that give none.

@@ -1,6 +1,6 @@
 //! What methods are about.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
@@ -9,6 +9,7 @@ use stockade_sentry::vfs::MountNamespace;
 
 use super::emitter::Emitter;
 use super::executed::Executed;
+use super::profile::Profiles;
 use super::{Error, LogLevel, Zone};
 use crate::types::proc::ProcessDefaults;
 
@@ -28,6 +29,9 @@ pub struct Sandbox {
     pub(super) zone: Zone,
     pub(super) defaults: ProcessDefaults,
     proc: OwnedFd,
+    /// The program that the sentry is, for names in profiles.
+    pub(super) program: Option<OwnedFd>,
+    pub(super) profiles: Profiles,
 }
 
 /// What a [`Sandbox`] is made of.
@@ -48,13 +52,15 @@ pub struct SandboxParts {
     pub defaults: ProcessDefaults,
     /// A proc file system of the sentry's own PID namespace.
     pub proc: OwnedFd,
+    /// The program that the sentry is, for names in profiles.
+    pub program: Option<OwnedFd>,
 }
 
 impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
     #[must_use]
     pub fn new(parts: SandboxParts) -> Arc<Self> {
-        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc } = parts;
+        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc, program } = parts;
         Arc::new(Self {
             id,
             kernel,
@@ -66,6 +72,8 @@ impl Sandbox {
             zone,
             defaults,
             proc,
+            program,
+            profiles: Profiles::default(),
         })
     }
 
@@ -87,6 +95,11 @@ impl Sandbox {
             return Ok(());
         }
         Err(Error::new(format!("no container named {cid:?}; there is {:?}", self.id)))
+    }
+
+    /// A proc file system of the sentry's own PID namespace.
+    pub(super) fn proc(&self) -> BorrowedFd<'_> {
+        self.proc.as_fd()
     }
 
     /// The sentry's own private memory, in bytes; 0 where that cannot be told.

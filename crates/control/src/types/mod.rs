@@ -6,4 +6,6 @@ pub mod files;
 pub mod logging;
 pub mod proc;
 pub mod process;
+pub mod profile;
+pub mod top;
 pub mod usage;

@@ -39,6 +39,7 @@ pub(crate) mod system;
 pub mod table;
 mod time;
 mod timerfd;
+pub mod times;
 mod user;
 mod xattr;
 
@@ -49,6 +50,7 @@ use stockade_platform::GuestThread;
 
 use crate::diagnosis;
 use crate::mm::MemoryManager;
+use crate::observe;
 use crate::task::Task;
 use crate::task::exec::Image;
 use crate::vfs::FdTable;
@@ -152,10 +154,16 @@ impl Ctx {
 pub fn dispatch(ctx: &mut Ctx, number: u64, args: &Args) -> SysResult {
     counts::note(number);
     let entry = usize::try_from(number).ok().and_then(|n| table::BY_NUMBER.get(n)).copied().flatten();
-    if ctx.task.kernel.tracing.is_on() {
-        return crate::strace::traced(ctx, number, args, entry);
+    let observed = observe::begin(&ctx.task, number);
+    let result = if ctx.task.kernel.tracing.is_on() {
+        crate::strace::traced(ctx, number, args, entry)
+    } else {
+        carry_out(ctx, number, args, entry)
+    };
+    if let Some(observed) = observed {
+        observed.end(&ctx.task, result);
     }
-    carry_out(ctx, number, args, entry)
+    result
 }
 
 /// Carries a call out, its table entry known.
@@ -166,7 +174,7 @@ pub(crate) fn carry_out(
     entry: Option<&'static table::Syscall>,
 ) -> SysResult {
     match entry {
-        Some(entry) => diagnosis::during(entry.name, || (entry.handler)(ctx, args)),
+        Some(entry) => diagnosis::during(&entry.name, || (entry.handler)(ctx, args)),
         None => {
             table::note_unsupported(number);
             Err(Errno::ENOSYS)

@@ -160,7 +160,7 @@ fn set_name(ctx: &Ctx, addr: u64) -> SysResult {
         other => other?,
     };
     name.truncate(15);
-    *ctx.task.name.write() = name;
+    ctx.task.set_name(name);
     Ok(0)
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::Task;
+use crate::diagnosis;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Task>>> = const { RefCell::new(None) };
@@ -17,5 +18,6 @@ pub fn current() -> Option<Arc<Task>> {
 
 /// This thread serves a task from now on, or none any more.
 pub(super) fn set_current(task: Option<Arc<Task>>) {
+    diagnosis::serve(task.as_deref());
     CURRENT.with(|current| *current.borrow_mut() = task);
 }

@@ -310,7 +310,7 @@ fn commit(ctx: &mut Ctx, task: &Arc<Task>, image: &Image) {
     }
     task.personality.store(image.personality, Ordering::Relaxed);
     *task.creds.write() = Arc::clone(&image.creds);
-    task.name.write().clone_from(&image.name);
+    task.set_name(image.name.clone());
     tg.has_execed.store(true, Ordering::Relaxed);
     tg.timers.clear_posix(&task.kernel);
     {

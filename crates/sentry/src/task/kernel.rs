@@ -234,4 +234,10 @@ impl Kernel {
             self.ended.wait(&mut end);
         }
     }
+
+    /// Whether the first process has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.end.lock().is_some()
+    }
 }

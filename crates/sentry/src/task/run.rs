@@ -11,8 +11,10 @@ use super::deliver::Action;
 use super::exit::status_of_exit;
 use super::thread::{Task, work};
 use crate::mm::UserMemory;
+use crate::observe;
 use crate::signal::frame::{self, Delivery, LastFault};
 use crate::syscalls::{self, Args, Ctx, Flow, SysResult};
+use crate::trace;
 
 /// Bytes of the `syscall` instruction.
 const SYSCALL_LEN: u64 = 2;
@@ -44,6 +46,7 @@ fn serve(task: &Arc<Task>, start: Context, child_tid: u64) {
     };
     task.set_kicker(None);
     super::current::set_current(None);
+    trace::ended(task);
     task.finish(status);
     task.kernel.uncount_task();
 }
@@ -88,8 +91,12 @@ impl Ctx {
             if let Next::End(status) = next {
                 return status;
             }
+            let since = observe::now_if_traced();
             let event = self.thread().next_event();
             self.task.leave_guest();
+            if let Some(since) = since {
+                trace::ran(&self.task, since);
+            }
             next = match event {
                 Event::Syscall(request) => self.plain_call(&request),
                 Event::Stopped(cause) => self.stopped(cause),
@@ -167,6 +174,7 @@ impl Ctx {
     }
 
     fn fault(&mut self, fault: &FaultInfo) {
+        trace::fault(&self.task, fault.signo, fault.addr);
         let limits = self.task.memory_limits();
         let Some(info) = self.mm.handle_fault(fault, &limits) else { return };
         let ip = self.thread().context().regs.rip;

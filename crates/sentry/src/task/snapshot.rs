@@ -1,5 +1,6 @@
 //! What there is to say of all processes at one moment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::kernel::Kernel;
@@ -73,6 +74,16 @@ impl Kernel {
             process.cpu_time += threads.iter().map(|t| t.cpu_time()).sum::<Duration>();
         }
         all.into_iter().map(|(process, _)| process).collect()
+    }
+
+    /// Resident memory of all processes in bytes, by their numbers. What they share counts for each.
+    #[must_use]
+    pub fn resident_sizes(&self) -> BTreeMap<i32, u64> {
+        let tree = self.tree.lock();
+        let of = |group: &Group| Some((group.tg.tgid, group.threads.first()?.mm()?));
+        let memories: Vec<_> = tree.groups.values().filter_map(of).collect();
+        drop(tree);
+        memories.into_iter().map(|(pid, mm)| (pid, mm.space().resident_size())).collect()
     }
 
     /// What all processes have used since the sandbox began.

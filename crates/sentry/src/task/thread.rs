@@ -15,6 +15,7 @@ use super::kernel::Kernel;
 use super::pidns::PidNamespace;
 use super::usage::Account;
 use crate::creds::Credentials;
+use crate::diagnosis;
 use crate::mm::{MemoryLimits, MemoryManager};
 use crate::signal::PendingQueue;
 use crate::signal::frame::LastFault;
@@ -290,6 +291,14 @@ impl Task {
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.tid() == self.tg.tgid
+    }
+
+    /// Changes its name (`comm`).
+    pub fn set_name(&self, name: Vec<u8>) {
+        *self.name.write() = name;
+        if super::current().is_some_and(|current| std::ptr::eq(&raw const *current, self)) {
+            diagnosis::serve(Some(self));
+        }
     }
 
     /// Who it is.

@@ -15,10 +15,12 @@ mod logs;
 mod man;
 mod metrics;
 mod pause;
+mod profile;
 mod ps;
 mod resume;
 mod state;
 mod syscalls;
+mod top;
 mod version;
 mod wait;
 
@@ -66,6 +68,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Debug(args) => (debug::run(&args, state_dir), ExitCode::FAILURE),
         Command::Events(args) => (events::run(&args, state_dir), ExitCode::FAILURE),
         Command::Metrics(args) => (metrics::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Profile(args) => (profile::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Top(args) => (top::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),

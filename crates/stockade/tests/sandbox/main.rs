@@ -15,6 +15,7 @@ mod limits;
 mod memory;
 mod posture;
 mod processes;
+mod profile;
 mod pty;
 mod strace;
 mod streams;

@@ -95,11 +95,12 @@ fn nothing_is_held_that_is_not_needed() {
         let Some(held) = descriptors(pid) else { continue };
         let is_expected = |path: &Path| {
             let text = path.to_string_lossy();
-            // What has no name; the streams; proc's root; and what is open beneath the tree that was given: its mount is
+            // What has no name; the streams; proc's root; its own program; and what is open beneath the tree that was given: its mount is
             // nowhere, so that names begin there.
             ["socket:", "pipe:", "anon_inode:", "/memfd:"].iter().any(|kind| text.starts_with(kind))
                 || is_sentry && ["/", "/dev/null"].contains(&&*text)
                 || is_sentry && is_own_log(path)
+                || is_sentry && path.file_name().is_some_and(|name| name == "stockade")
                 || is_sentry && Path::new("/usr").join(&text[1..]).exists()
         };
         let strange: Vec<_> = held.iter().filter(|path| !is_expected(path)).collect();

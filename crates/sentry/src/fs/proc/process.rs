@@ -327,7 +327,7 @@ fn set_comm(subject: &Subject, bytes: &[u8]) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
-    *task.name.write() = bytes[..end.min(15)].to_vec();
+    task.set_name(bytes[..end.min(15)].to_vec());
     Ok(())
 }
 
