@@ -1,12 +1,13 @@
 //! Connections: one thread accepts them, and each has one that serves its calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown, SocketFlags, accept_with, send, shutdown};
 use stockade_sentry::diagnosis;
@@ -17,6 +18,9 @@ use crate::wire::{Budget, Connection, WireError};
 /// Connections at once. Beyond, the one that has been idle for longest is closed; if all of them wait for answers, a new one is
 /// refused.
 const MAX_CONNECTIONS: usize = 512;
+
+/// Calls whose clients went away before they were answered, and which do not end yet; beyond, they count as connections.
+const MAX_ABANDONED: usize = 2048;
 
 /// What all messages under way may take.
 const MEMORY: usize = 64 << 20;
@@ -38,12 +42,23 @@ pub struct Server {
 struct Connections {
     next: u64,
     open: BTreeMap<u64, Entry>,
+    /// Nobody waits for the answers of these.
+    abandoned: BTreeSet<u64>,
 }
 
 struct Entry {
     /// For closing it; its thread has the other handle.
     socket: OwnedFd,
     idle_since: Option<Instant>,
+}
+
+impl Entry {
+    /// Whether the other side is closed.
+    fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+    }
 }
 
 impl Connections {
@@ -57,6 +72,22 @@ impl Connections {
         let longest = idle.min_by_key(|(_, e)| e.idle_since).map(|(number, _)| *number);
         let entry = longest.and_then(|number| self.open.remove(&number));
         entry.is_some_and(|e| shutdown(&e.socket, Shutdown::Both).is_ok())
+    }
+
+    /// Has those whose clients went away count no more; false if there are none.
+    fn abandon(&mut self) -> bool {
+        let before = self.open.len();
+        let room = MAX_ABANDONED.saturating_sub(self.abandoned.len());
+        let gone: Vec<u64> =
+            self.open.iter().filter(|(_, e)| e.is_gone()).map(|(number, _)| *number).take(room).collect();
+        self.open.retain(|number, _| !gone.contains(number));
+        self.abandoned.extend(gone);
+        self.open.len() < before
+    }
+
+    fn end(&mut self, number: u64) {
+        self.open.remove(&number);
+        self.abandoned.remove(&number);
     }
 }
 
@@ -117,7 +148,8 @@ impl Server {
         let entry =
             Entry { socket: rustix::io::fcntl_dupfd_cloexec(&socket, 3)?, idle_since: Some(Instant::now()) };
         let mut connections = self.connections.lock();
-        if connections.open.len() >= MAX_CONNECTIONS && !connections.close_longest_idle() {
+        let is_full = connections.open.len() >= MAX_CONNECTIONS;
+        if is_full && !connections.abandon() && !connections.close_longest_idle() {
             drop(connections);
             let why =
                 Error::new(format!("{MAX_CONNECTIONS} calls are under way: too many for another connection"));
@@ -135,11 +167,11 @@ impl Server {
             if let Err(e) = server.serve(number, &mut connection) {
                 tracing::debug!(error = %e, "a control connection ended");
             }
-            server.connections.lock().open.remove(&number);
+            server.connections.lock().end(number);
             server.answered.notify_all();
         });
         if served.is_err() {
-            self.connections.lock().open.remove(&number);
+            self.connections.lock().end(number);
         }
         served
     }

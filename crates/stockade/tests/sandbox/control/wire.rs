@@ -214,6 +214,12 @@ fn calls_beyond_the_bound_are_refused() {
         client.0.read(&mut [0]).err().filter(|e| e.kind() == std::io::ErrorKind::WouldBlock)
     });
     assert_eq!(still_wait.count(), 512);
+    // Those whose clients went away do not count, although their calls do not end.
+    drop(waiting);
+    assert!(works(&mut live.connect()));
+    let again: Vec<Client> = (0..512).map(|_| live.connect()).collect();
+    assert!(works(&mut live.connect()));
+    drop(again);
 }
 
 #[test]
