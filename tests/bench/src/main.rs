@@ -3,6 +3,7 @@
 //! Every round runs each work once in each environment, one after the other, so that what the machine does meanwhile
 //! hits all of them alike. The figures are medians over the rounds.
 
+mod control;
 mod environment;
 mod exec;
 mod machine;

@@ -51,6 +51,11 @@ fn verdict(work: &Work, samples: &Samples) -> String {
         Goal::None => return String::new(),
         Goal::Native(limit) => (by(work.name, "native").map(|v| own / v), limit, " × native"),
         Goal::Notify(limit) => (by("bare-notify", "native").map(|v| own / v), limit, " × notify"),
+        Goal::Getppid(limit) => (by("getppid", "stockade").map(|v| own / v), limit, " × getppid"),
+        Goal::Nanos(limit) => {
+            let mark = if own <= limit { "reached" } else { "missed" };
+            return format!("at most {}: {mark}", quantity(work.how, limit));
+        }
         Goal::Bwrap(limit) => (by(work.name, "bwrap").map(|v| own / v), limit, " × bwrap"),
         Goal::Plain(work, limit) => (by(work, "stockade").map(|v| own / v), limit, " × the same without"),
         Goal::MiB(limit) => (Some(own / f64::from(1 << 20)), limit, " MiB"),

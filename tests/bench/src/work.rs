@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::control::{self, Look};
 use crate::environment::Environment;
 use crate::{exec, memory};
 
@@ -27,6 +28,8 @@ pub(crate) enum How {
     StartToEnd,
     /// `true` in a sandbox that runs: over an open connection, or by a command.
     Exec { by_command: bool },
+    /// What it costs to look into a sandbox.
+    Control(Look),
     /// Memory of an idle sandbox.
     Memory,
     /// As `Inside`, for this work, while CPU profiles are taken.
@@ -42,6 +45,10 @@ pub(crate) enum Goal {
     Bwrap(f64),
     /// At least so many times the throughput of one process.
     Throughput(f64),
+    /// At most so many nanoseconds.
+    Nanos(f64),
+    /// Of the same without anybody looking.
+    Getppid(f64),
     /// At most so much, in MiB.
     MiB(f64),
     /// Of this work, in the same environment.
@@ -120,6 +127,15 @@ pub(crate) const GOALS: &[Work] = &[
     work("python", "python3 imports much of its library", How::Command(IMPORTS), Goal::Native(1.25)),
     work("pwrite-64k", "pwrite of 64 KiB to a file in memory", How::Inside, Goal::Native(4.0)),
     work("pread-64k", "pread of 64 KiB from it", How::Inside, Goal::Native(4.0)),
+    work("ps-500", "Proc.Ps of 500 processes", How::Control(Look::Ps), Goal::Nanos(5e6)),
+    work("strace-log", "strace to the log, per call", How::Control(Look::StraceLog), Goal::Nanos(3e3)),
+    work("strace-events", "strace as events, per event", How::Control(Look::StraceEvents), Goal::Nanos(1e3)),
+    work(
+        "strace-off",
+        "getppid when strace is off again",
+        How::Control(Look::StraceOff),
+        Goal::Getppid(1.02),
+    ),
     work("idle-memory", "memory of an idle sandbox (PSS)", How::Memory, Goal::MiB(4.0)),
 ];
 
@@ -215,6 +231,7 @@ impl Work {
             }
             How::Exec { by_command } => exec::run(environment, dir, by_command),
             How::Profiled(work) => environment.profiled(path, work, dir),
+            How::Control(look) => control::run(environment, dir, path, look),
             How::Memory if *environment == Environment::Native => Ok(None),
             How::Memory => memory::idle(environment, dir).map(Some),
         }
