@@ -58,7 +58,8 @@ impl Registered {
         let directory = open(&self.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(CONTROL);
         bind(&socket, &SocketAddrUnix::new(path)?)?;
-        listen(&socket, 128)?;
+        // Clients that do not block are refused when it is full; the host lowers it to what it allows (somaxconn).
+        listen(&socket, 4096)?;
         Ok(socket)
     }
 

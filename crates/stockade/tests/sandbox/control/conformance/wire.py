@@ -21,11 +21,11 @@ class Client:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(PATIENCE)
         # An address is short, a path need not be.
         directory = os.open(os.path.dirname(path), os.O_PATH)
         self.socket.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
         os.close(directory)
+        self.socket.settimeout(PATIENCE)
 
     def send(self, text, files=()):
         data = text if isinstance(text, bytes) else text.encode()
