@@ -166,6 +166,15 @@ class Exec(Case):
         for numbers, files in [([1, 1], 2), ([-1], 1), ([0, 1, 2], 2), ([0], 3), ([1 << 30], 1)]:
             answer = self.client.call("Proc.Exec", {**arg, "GuestFDs": numbers}, [null] * files)
             self.assertFalse(answer["success"], numbers)
+        # One more than the list is the program.
+        program = os.open(os.path.realpath("/bin/true"), os.O_RDONLY)
+        arg = {"argv": ["whatever"], "GuestFDs": [0]}
+        self.assertEqual(self.result("Proc.Exec", arg, [null, program]), 0)
+        self.error("Proc.Exec", {**arg, "filename": "/bin/true"}, [null, program])
+        os.close(program)
+        text = os.open("/etc/passwd", os.O_RDONLY)
+        self.assertFalse(self.client.call("Proc.Exec", arg, [null, text])["success"])
+        os.close(text)
         os.close(null)
 
     def test_container(self):
