@@ -5,15 +5,23 @@
 use super::out::Out;
 use crate::tree::Leaf;
 use crate::{Compression, Error};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
+use std::time::{Duration, Instant};
 
 /// The level that zstd(1) has by default.
 const LEVEL: i32 = 3;
+
+/// Chunks that are filled or wait, beside one for each helper.
+const AHEAD: usize = 4;
+
+/// How long something is looked for before it is slept for: hashing a chunk takes about as long, and waking up on another
+/// processor costs a fifth of that here.
+const SPIN: Duration = Duration::from_micros(200);
 
 #[derive(Debug)]
 pub(super) struct Pipeline {
@@ -76,8 +84,7 @@ impl Pipeline {
                 buffer.resize(self.chunk, 0);
                 return Ok(buffer);
             }
-            // One that is filled, one that waits.
-            if self.buffers < self.workers.len() + 2 {
+            if self.buffers < self.workers.len() + AHEAD {
                 self.buffers += 1;
                 return Ok(vec![0; self.chunk]);
             }
@@ -86,7 +93,8 @@ impl Pipeline {
                 self.shared.put(&mut self.press, number, chunk);
                 state = self.shared.state.lock();
             } else {
-                self.shared.turned.wait(&mut state);
+                drop(state);
+                state = self.shared.wait(&self.shared.turned, |state| !state.free.is_empty());
             }
         }
     }
@@ -230,28 +238,27 @@ impl Shared {
     }
 
     fn take(&self) -> Option<(u64, Vec<u8>)> {
-        let mut state = self.state.lock();
-        loop {
-            if state.has_failed {
-                return None;
-            }
-            if let Some(job) = state.queue.pop_front() {
-                return Some(job);
-            }
-            if state.is_closed {
-                return None;
-            }
-            self.work.wait(&mut state);
-        }
+        let mut state = self.wait(&self.work, |state| !state.queue.is_empty() || state.is_closed);
+        if state.has_failed { None } else { state.queue.pop_front() }
     }
 
     /// Waits until all chunks before this one are written; false if they won't be.
     fn await_turn(&self, number: u64) -> bool {
+        !self.wait(&self.turned, |state| state.leaves.len() as u64 >= number).has_failed
+    }
+
+    /// Waits until something is so, or nothing more will be written.
+    fn wait(&self, told: &Condvar, is_so: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let end = Instant::now() + SPIN;
         let mut state = self.state.lock();
-        while !state.has_failed && (state.leaves.len() as u64) < number {
-            self.turned.wait(&mut state);
+        while !state.has_failed && !is_so(&state) {
+            if Instant::now() < end {
+                MutexGuard::unlocked(&mut state, || (0..100).for_each(|_| std::hint::spin_loop()));
+            } else {
+                told.wait(&mut state);
+            }
         }
-        !state.has_failed
+        state
     }
 
     fn fail(&self, e: io::Error) {
