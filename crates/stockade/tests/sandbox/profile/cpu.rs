@@ -73,16 +73,16 @@ fn rate_and_duration_are_kept() {
     let live = Live::script(&[], BUSY);
     let count = |rate| {
         let begun = Instant::now();
-        let profile = cpu(&live, Duration::from_secs(2), rate);
-        assert!(begun.elapsed() >= Duration::from_secs(2));
+        let profile = cpu(&live, Duration::from_secs(6), rate);
+        assert!(begun.elapsed() >= Duration::from_secs(6));
         let duration = profile["duration"].as_u64().unwrap();
-        assert!((1_900_000_000..10_000_000_000).contains(&duration), "{duration}");
+        assert!((5_900_000_000..60_000_000_000).contains(&duration), "{duration}");
         assert_eq!(profile["period"], 1_000_000_000 / rate);
         // Per second of CPU time: other programs run, too.
         sum(&profile, 0, |_| true) as f64 / (sum(&profile, 1, |_| true) as f64 / 1e9)
     };
     let (few, many) = (count(20), count(100));
-    assert!((10.0..30.0).contains(&few) && (50.0..150.0).contains(&many), "{few} and {many}");
+    assert!((4.0..35.0).contains(&few) && (50.0..150.0).contains(&many), "{few} and {many}");
 }
 
 #[test]
