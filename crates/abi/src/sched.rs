@@ -1,5 +1,6 @@
 //! Tasks (clone3(2), sched_setattr(2), capget(2), prlimit(2), robust lists).
 
+use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// `struct clone_args`
@@ -42,7 +43,20 @@ pub struct SchedAttr {
 
 /// `struct rlimit`, 64-bit.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    Serialize,
+    Deserialize,
+)]
 #[expect(missing_docs, reason = "named as in getrlimit(2)")]
 pub struct Rlimit {
     pub cur: u64,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, Not};
 
+use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 macro_rules! signals {
@@ -49,7 +50,20 @@ pub const fn is_valid(signo: i32) -> bool {
 
 /// A set of signals, as the kernel's 64-bit sigset_t.
 #[repr(transparent)]
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    Serialize,
+    Deserialize,
+)]
 pub struct SigSet(pub u64);
 
 impl SigSet {
@@ -198,7 +212,20 @@ pub const SIG_SETMASK: i32 = 2;
 
 /// `struct sigaction` as rt_sigaction(2) takes it.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    Serialize,
+    Deserialize,
+)]
 pub struct SigAction {
     /// Address of the handler, SIG_DFL or SIG_IGN.
     pub handler: u64,
@@ -221,7 +248,20 @@ pub const MINSIGSTKSZ: u64 = 2048;
 
 /// `stack_t` (sigaltstack(2)).
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    Serialize,
+    Deserialize,
+)]
 pub struct StackT {
     /// Lowest address.
     pub sp: u64,

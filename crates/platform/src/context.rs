@@ -1,9 +1,11 @@
 //! The register state of a guest thread.
 
+use serde::{Deserialize, Serialize};
+
 /// The general-purpose registers, in the order of `struct user_regs_struct` without the segment selectors that 64-bit
 /// code cannot usefully change.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the processor's")]
 pub struct GpRegs {
     pub r8: u64,

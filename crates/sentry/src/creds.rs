@@ -1,6 +1,7 @@
 //! Credentials of a task (credentials(7), capabilities(7)).
 
 mod exec;
+mod persist;
 
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;

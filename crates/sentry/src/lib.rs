@@ -14,6 +14,7 @@ pub mod loader;
 pub mod mm;
 pub mod net;
 mod observe;
+pub mod persist;
 pub mod signal;
 pub mod strace;
 pub mod syscalls;

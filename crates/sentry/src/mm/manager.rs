@@ -1,10 +1,13 @@
 //! The memory of a guest process: its areas and the address space of the platform that holds the pages.
 
+mod persist;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::misc::PAGE_SIZE;
@@ -12,7 +15,12 @@ use stockade_platform::{AddressSpace, Backing, Layout, MemoryOp, Prot};
 
 use super::mappable::Mappable;
 use super::vma::{FileBacking, VmFlags, Vma, VmaSet};
+use crate::persist::Counter;
 use crate::vfs::File;
+
+pub use persist::MemoryManagerState;
+
+static IDS: Counter = Counter::from(1);
 
 /// The limits that bind memory calls; infinity is `u64::MAX` (getrlimit(2)).
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +42,7 @@ impl Default for MemoryLimits {
 }
 
 /// Addresses that execve(2) decided on, for brk, `/proc/PID/stat` and the placement of mappings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named as the kernel's mm_struct")]
 pub struct ImageLayout {
     pub mmap_base: u64,
@@ -220,9 +228,8 @@ impl MemoryManager {
     }
 
     pub(super) fn with_state(space: Arc<dyn AddressSpace>, layout: Layout, state: State) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: IDS.take(),
             space,
             layout,
             state: Mutex::new(state),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
+use super::persist::MappableState;
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::HostFd;
 
 /// Which object a page belongs to, for futex keys and `/proc/PID/maps`.
@@ -56,4 +58,12 @@ pub trait Mappable: Send + Sync {
 
     /// Told when such pages go.
     fn remove_writable_pages(&self, _pages: u64) {}
+
+    /// Its saved form, one of the variants of [`MappableState`].
+    ///
+    /// # Errors
+    /// What of it cannot be saved; all of it, unless implemented.
+    fn save(&self, _saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        Err(Unsavable::kind::<Self>("mapped object"))
+    }
 }

@@ -8,6 +8,7 @@ mod fault;
 mod fork;
 pub mod manager;
 pub mod mappable;
+pub mod persist;
 mod place;
 mod remap;
 pub mod usermem;

@@ -1,7 +1,11 @@
 //! What a process does with each signal (sigaction(2), signal(7)).
 
+mod persist;
+
 use parking_lot::Mutex;
 use stockade_abi::signal::*;
+
+pub use persist::ActionsState;
 
 /// What happens to a signal without a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The frame that a handler runs on, and the way back (`arch/x86/kernel/signal_64.c`, sigreturn(2)).
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::signal::*;
 use stockade_abi::ucontext::*;
@@ -23,7 +24,7 @@ const XFEATURES_LEGACY: u64 = 3;
 const MAX_XSAVE: usize = 64 * 1024;
 
 /// What the last hardware exception of a thread left for its frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFault {
     /// `REG_TRAPNO`
     pub trap_no: u64,

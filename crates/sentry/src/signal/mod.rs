@@ -5,6 +5,7 @@
 pub mod action;
 pub mod frame;
 pub mod pending;
+pub mod persist;
 
 pub use action::{Actions, DefaultAction, Disposition};
 pub use pending::{PendingQueue, Queued, TimerMark};

@@ -1,13 +1,18 @@
 //! Signals that were sent and not yet taken.
 
+mod persist;
+
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::signal::{SIGRTMIN, SigInfo, SigSet};
 
 use crate::vfs::quota::{SIGNALS, Share};
 
+pub use persist::{InfoState, PendingState};
+
 /// Which setting of which timer of its process a signal is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerMark {
     /// The timer's number.
     pub id: i32,

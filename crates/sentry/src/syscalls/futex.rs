@@ -7,6 +7,7 @@ use stockade_abi::general as c;
 use stockade_abi::sched::FutexWaitv;
 use stockade_abi::time::Timespec;
 
+use super::restart::RestartBlock;
 use super::{Args, Ctx, SysResult};
 use crate::futex::{PiWait, Wanted};
 use crate::mm::UserMemory;
@@ -14,6 +15,28 @@ use crate::time::clock::{instant_of_monotonic, instant_of_realtime};
 
 /// Words of one futex_waitv(2).
 const FUTEX_WAITV_MAX: u32 = 128;
+
+/// A wait for a word to change.
+#[derive(Clone)]
+pub(crate) struct FutexWait {
+    pub(crate) addr: u64,
+    pub(crate) private: bool,
+    pub(crate) value: u32,
+    pub(crate) bitset: u32,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl FutexWait {
+    pub(super) fn run(self, ctx: &Ctx) -> SysResult {
+        let Self { addr, private, value, bitset, deadline } = self;
+        match ctx.task.kernel.futexes.wait(&ctx.task, &ctx.mm, addr, private, value, bitset, deadline) {
+            Ok(()) => Ok(0),
+            // A relative time-out must not start anew: Linux uses a restart block, which waits for the rest.
+            Err(Errno::ERESTARTSYS) if deadline.is_some() => ctx.restart_by(RestartBlock::FutexWait(self)),
+            Err(e) => Err(e),
+        }
+    }
+}
 
 fn timeout(ctx: &Ctx, addr: u64, absolute: bool, realtime: bool) -> Result<Option<Instant>, Errno> {
     if addr == 0 {
@@ -41,23 +64,7 @@ pub(super) fn futex(ctx: &mut Ctx, a: &Args) -> SysResult {
             let with_set = command == c::FUTEX_WAIT_BITSET;
             let deadline = timeout(ctx, a.u64(3), with_set, realtime)?;
             let bitset = if with_set { a.u32(5) } else { u32::MAX };
-            match table.wait(&ctx.task, &ctx.mm, addr, private, value, bitset, deadline) {
-                Ok(()) => Ok(0),
-                // A relative time-out must not start anew: Linux uses a restart block, which waits for the rest.
-                Err(Errno::ERESTARTSYS) if deadline.is_some() => {
-                    let restart = Box::new(move |ctx: &mut Ctx| {
-                        let table = &ctx.task.kernel.futexes;
-                        match table.wait(&ctx.task, &ctx.mm, addr, private, value, bitset, deadline) {
-                            Ok(()) => Ok(0),
-                            Err(Errno::ERESTARTSYS) => Err(Errno::EINTR),
-                            Err(e) => Err(e),
-                        }
-                    });
-                    *ctx.task.restart.lock() = Some(restart);
-                    Err(Errno::ERESTART_RESTARTBLOCK)
-                }
-                Err(e) => Err(e),
-            }
+            FutexWait { addr, private, value, bitset, deadline }.run(ctx)
         }
         c::FUTEX_WAKE => table.wake(&ctx.mm, addr, value, u32::MAX, private),
         c::FUTEX_WAKE_BITSET => table.wake(&ctx.mm, addr, value, a.u32(5), private),

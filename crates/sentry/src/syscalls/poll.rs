@@ -9,6 +9,7 @@ use stockade_abi::misc::STICKY_TIMEOUTS;
 use stockade_abi::signal::SigSet;
 use stockade_abi::time::{Timespec, Timeval};
 
+use super::restart::RestartBlock;
 use super::{Args, Ctx, SysResult};
 use crate::mm::UserMemory;
 use crate::vfs::File;
@@ -76,23 +77,29 @@ fn do_poll(ctx: &Ctx, addr: u64, count: u64, deadline: Option<Instant>) -> SysRe
     Ok(fds.iter().filter(|fd| fd.revents != 0).count() as u64)
 }
 
+/// poll(2) with its time-out made absolute.
+#[derive(Clone)]
+pub(crate) struct Poll {
+    pub(crate) addr: u64,
+    pub(crate) count: u64,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Poll {
+    pub(super) fn run(self, ctx: &Ctx) -> SysResult {
+        match do_poll(ctx, self.addr, self.count, self.deadline) {
+            Err(Errno::ERESTARTSYS) => ctx.restart_by(RestartBlock::Poll(self)),
+            other => other,
+        }
+    }
+}
+
 pub(super) fn poll(ctx: &mut Ctx, a: &Args) -> SysResult {
     let deadline = match a.i32(2) {
         t if t < 0 => None,
         t => Instant::now().checked_add(std::time::Duration::from_millis(t as u64)),
     };
-    match do_poll(ctx, a.u64(0), a.u64(1), deadline) {
-        Err(Errno::ERESTARTSYS) => {
-            let (addr, count) = (a.u64(0), a.u64(1));
-            *ctx.task.restart.lock() =
-                Some(Box::new(move |ctx: &mut Ctx| match do_poll(ctx, addr, count, deadline) {
-                    Err(Errno::ERESTARTSYS) => Err(Errno::EINTR),
-                    other => other,
-                }));
-            Err(Errno::ERESTART_RESTARTBLOCK)
-        }
-        other => other,
-    }
+    Poll { addr: a.u64(0), count: a.u64(1), deadline }.run(ctx)
 }
 
 /// A relative time-out in guest memory.

@@ -6,14 +6,24 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
 
+use super::restart::RestartBlock;
 use super::{Args, Ctx, SysResult, clock_id};
 use crate::mm::UserMemory;
 use crate::time::interval::{after, nanos};
 use crate::time::{Base, Slot, TimerClock};
 
+/// A sleep for a relative time.
+#[derive(Clone)]
+pub(crate) struct Sleep {
+    /// Its end.
+    pub(crate) until: Until,
+    /// Where what is left is stored, 0 for nowhere.
+    pub(crate) left_at: u64,
+}
+
 /// How long to sleep.
 #[derive(Clone)]
-enum Until {
+pub(crate) enum Until {
     /// The thread's own patience.
     Instant(Option<Instant>),
     /// Until a clock shows this much.
@@ -53,24 +63,25 @@ impl Until {
     }
 }
 
-/// Sleeps for a relative time; on interruption stores what is left, and leaves a restart block.
-fn sleep(ctx: &mut Ctx, until: Until, left_at: u64) -> SysResult {
-    match until.wait(ctx) {
-        Err(Errno::ETIMEDOUT) => Ok(0),
-        Err(Errno::ERESTARTSYS) => {
-            if left_at != 0 {
-                ctx.mm.copy_out(left_at, &Timespec::from_duration(until.left(ctx)))?;
+impl Sleep {
+    /// Sleeps; on interruption stores what is left, and leaves a restart block.
+    pub(super) fn run(self, ctx: &Ctx) -> SysResult {
+        match self.until.wait(ctx) {
+            Err(Errno::ETIMEDOUT) => Ok(0),
+            Err(Errno::ERESTARTSYS) => {
+                if self.left_at != 0 {
+                    ctx.mm.copy_out(self.left_at, &Timespec::from_duration(self.until.left(ctx)))?;
+                }
+                ctx.restart_by(RestartBlock::Sleep(self))
             }
-            *ctx.task.restart.lock() = Some(Box::new(move |ctx: &mut Ctx| sleep(ctx, until, left_at)));
-            Err(Errno::ERESTART_RESTARTBLOCK)
+            other => other,
         }
-        other => other,
     }
 }
 
 pub(super) fn nanosleep(ctx: &mut Ctx, a: &Args) -> SysResult {
     let time = ctx.mm.copy_in::<Timespec>(a.u64(0))?.to_duration()?;
-    sleep(ctx, Until::Instant(Instant::now().checked_add(time)), a.u64(1))
+    Sleep { until: Until::Instant(Instant::now().checked_add(time)), left_at: a.u64(1) }.run(ctx)
 }
 
 pub(super) fn clock_nanosleep(ctx: &mut Ctx, a: &Args) -> SysResult {
@@ -96,7 +107,7 @@ pub(super) fn clock_nanosleep(ctx: &mut Ctx, a: &Args) -> SysResult {
                 Until::Clock(clock, after(now, nanos(time)))
             }
         };
-        return sleep(ctx, until, a.u64(3));
+        return Sleep { until, left_at: a.u64(3) }.run(ctx);
     }
     let until = match clock {
         TimerClock::Base(Base::Monotonic) => {

@@ -11,8 +11,8 @@ use crate::strace::names::{self as f, Names};
 
 use super::{
     Handler, adjtimex, copy, events, fd, futex, ids, inotify, ioprio, itimer, lock, membarrier, memfd,
-    memory, message, mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, rlimit, rw,
-    sched, signal, signalfd, sleep, socket, splice, stat, system, time, timerfd, xattr,
+    memory, message, mount, names, namespaces, open, policy, poll, posix_timer, prctl, process, restart,
+    rlimit, rw, sched, signal, signalfd, sleep, socket, splice, stat, system, time, timerfd, xattr,
 };
 
 /// What an argument is, for strace.
@@ -300,7 +300,7 @@ pub static TABLE: &[Syscall] = &[
     full(216, "remap_file_pages", &[Ptr, Size, Prot, Uint, Hex], memory::remap_file_pages),
     full(217, "getdents64", &[Fd, Ptr, Uint], names::getdents64),
     full(218, "set_tid_address", &[Ptr], process::set_tid_address),
-    full(219, "restart_syscall", &[], time::restart_syscall),
+    full(219, "restart_syscall", &[], restart::restart_syscall),
     full(221, "fadvise64", &[Fd, Int, Size, Int], fd::fadvise64),
     full(222, "timer_create", &[Choice(f::CLOCK), Ptr, Ptr], posix_timer::timer_create),
     full(223, "timer_settime", &[Int, Flags(f::TIMER), In(Itimerspec), Out(Itimerspec)], posix_timer::timer_settime),

@@ -106,14 +106,6 @@ pub(super) fn time(ctx: &mut Ctx, a: &Args) -> SysResult {
     Ok(now as u64)
 }
 
-pub(super) fn restart_syscall(ctx: &mut Ctx, _a: &Args) -> SysResult {
-    let block = ctx.task.restart.lock().take();
-    match block {
-        Some(block) => block(ctx),
-        None => Err(Errno::EINTR),
-    }
-}
-
 fn to_ticks(d: Duration) -> i64 {
     (d.as_nanos() * u128::from(USER_HZ) / NSEC_PER_SEC as u128) as i64
 }

@@ -104,7 +104,7 @@ pub fn clone(ctx: &mut Ctx, args: &CloneArgs) -> Result<u64, Errno> {
             }
             drop(child);
             if let Some(done) = vfork {
-                done.wait(&task);
+                task.wait_for_vfork(done);
             }
             Ok(local as u64)
         }

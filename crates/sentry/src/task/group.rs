@@ -1,9 +1,12 @@
 //! Thread groups: what Linux calls a process.
 
+mod persist;
+
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
 
 use super::kernel::Kernel;
 use super::limits::Limits;
@@ -14,8 +17,10 @@ use crate::time::{CpuLimit, CpuWatch, ProcessTimers};
 use crate::tty::Terminal;
 use crate::wait::{Readiness, WaitQueue, Waiter};
 
+pub use persist::ThreadGroupState;
+
 /// Where a thread group is with stopping (signal(7), job control).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopState {
     /// It runs.
     #[default]
@@ -47,7 +52,7 @@ pub struct GroupSignals {
 }
 
 /// What those that are gone have used.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct PastTimes {
     /// Threads of the group that have ended.
     pub threads: Usage,
@@ -117,6 +122,17 @@ impl ThreadGroup {
         actions: Arc<Actions>,
         limits: Limits,
     ) -> Arc<Self> {
+        Self::begun_at(kernel.clock.monotonic_nanos(), kernel, tgid, pidns, actions, limits)
+    }
+
+    fn begun_at(
+        start_time: u64,
+        kernel: &Arc<Kernel>,
+        tgid: i32,
+        pidns: Arc<PidNamespace>,
+        actions: Arc<Actions>,
+        limits: Limits,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             tgid,
             pidns,
@@ -132,7 +148,7 @@ impl ThreadGroup {
             thp_disabled: AtomicBool::new(false),
             mce_kill: AtomicU32::new(stockade_abi::prctl::PR_MCE_KILL_DEFAULT),
             past: Mutex::default(),
-            start_time: kernel.clock.monotonic_nanos(),
+            start_time,
             max_rss: AtomicU64::new(0),
             last_name: Mutex::default(),
             oom_score_adj: AtomicI32::new(0),

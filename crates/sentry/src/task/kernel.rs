@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_platform::Platform;
 
@@ -28,7 +29,7 @@ use crate::vfs::{HOST_FDS, OPEN_FILES};
 use crate::wait::WaitQueue;
 
 /// What a kernel is made with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KernelConfig {
     /// Host name of the sandbox.
     pub hostname: Vec<u8>,
@@ -94,6 +95,12 @@ pub struct Kernel {
     /// The threads that serve guest threads.
     pub(super) workers: Arc<Workers>,
     pub(super) paused: AtomicBool,
+    /// Whether tasks are to stand because the kernel is saved.
+    pub(super) freezing: AtomicBool,
+    /// Whether they all do: from then on none moves until it is over.
+    pub(super) frozen: AtomicBool,
+    /// Held by whoever changes the kernel from outside of tasks, and alone by who saves it.
+    pub(super) still: Arc<RwLock<()>>,
     pub(super) init: AtomicI32,
     tasks: AtomicUsize,
     tasks_refused: AtomicUsize,
@@ -101,6 +108,14 @@ pub struct Kernel {
     pub memory_kills: AtomicUsize,
     end: Mutex<Option<i32>>,
     ended: Condvar,
+}
+
+/// What a kernel has from its beginning.
+pub(crate) struct KernelRoots {
+    /// The PID namespace of the first process.
+    pub(crate) pidns: Arc<PidNamespace>,
+    /// Its host name.
+    pub(crate) uts: Arc<UtsNamespace>,
 }
 
 /// Random bytes of the host.
@@ -118,18 +133,30 @@ impl Kernel {
     /// # Errors
     /// EMFILE, ENFILE if the host has no descriptors left.
     pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
+        let uts = UtsNamespace::new(&config.hostname, b"(none)");
+        Self::with_roots(platform, config, KernelRoots { pidns: PidNamespace::new(None)?, uts })
+    }
+
+    /// A kernel without processes, which has these.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn with_roots(
+        platform: Arc<dyn Platform>,
+        config: KernelConfig,
+        roots: KernelRoots,
+    ) -> Result<Arc<Self>, Errno> {
         OPEN_FILES.set_limit(config.descriptors);
         HOST_FDS.set_limit(config.host_descriptors);
         limit_kernel_memory(config.memory);
         let memory_files = Budget::new(config.disk);
-        let root_uts = UtsNamespace::new(&config.hostname, b"(none)");
         Ok(Arc::new(Self {
             vdso: Vdso::new(&platform.layout().host_vdso)?,
             platform,
             config,
             tree: Mutex::default(),
-            root_pidns: PidNamespace::new(None)?,
-            root_uts,
+            root_pidns: roots.pidns,
+            root_uts: roots.uts,
             futexes: FutexTable::default(),
             clock: Clock::default(),
             timers: TimerQueue::new()?,
@@ -145,6 +172,9 @@ impl Kernel {
             tracing: Tracing::default(),
             workers: Arc::default(),
             paused: AtomicBool::new(false),
+            freezing: AtomicBool::new(false),
+            frozen: AtomicBool::new(false),
+            still: Arc::default(),
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),
@@ -179,6 +209,17 @@ impl Kernel {
     #[must_use]
     pub fn tasks_refused(&self) -> usize {
         self.tasks_refused.load(Ordering::Relaxed)
+    }
+
+    /// How many processes were killed for want of memory, and how many tasks not started because of the limit.
+    pub(crate) fn refusals(&self) -> (usize, usize) {
+        (self.memory_kills.load(Ordering::Relaxed), self.tasks_refused())
+    }
+
+    /// It had refused so many before it was saved.
+    pub(crate) fn count_refusals(&self, kills: u64, tasks: u64) {
+        self.memory_kills.store(usize::try_from(kills).unwrap_or(usize::MAX), Ordering::Relaxed);
+        self.tasks_refused.store(usize::try_from(tasks).unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
     pub(super) fn uncount_task(&self) {

@@ -37,6 +37,20 @@ impl Limits {
         self.0.get(resource as usize).copied().ok_or(Errno::EINVAL)
     }
 
+    /// All of them, by number.
+    #[must_use]
+    pub fn all(&self) -> &[Rlimit; COUNT] {
+        &self.0
+    }
+
+    /// Those that were [`all`](Self::all); none if there is another number of them, or one contradicts itself.
+    #[must_use]
+    pub fn of(limits: Vec<Rlimit>) -> Option<Self> {
+        let limits: [Rlimit; COUNT] = limits.try_into().ok()?;
+        let files = limits[c::RLIMIT_NOFILE as usize].max <= crate::vfs::fd_table::NR_OPEN;
+        (files && limits.iter().all(|limit| limit.cur <= limit.max)).then_some(Self(limits))
+    }
+
     /// The soft limit of a known resource; none for an unknown one.
     #[must_use]
     pub fn soft(&self, resource: u32) -> u64 {

@@ -54,18 +54,21 @@ impl Kernel {
         }
     }
 
-    /// A new task of a paused sandbox does not run. The tree is locked, and the task is in it.
+    /// A new task of a sandbox that is paused or saved does not run. The tree is locked, and the task is in it.
     pub(super) fn hold_if_paused(&self, task: &Task) {
         if self.is_paused() {
             task.mark(work::PAUSE);
+        }
+        if self.freezing.load(Ordering::SeqCst) {
+            task.mark(work::SAVE);
         }
     }
 }
 
 impl Task {
-    /// Stands still until the sandbox goes on or the task ends.
+    /// Stands still until the sandbox goes on, it is saved, or the task ends.
     pub(super) fn take_part_in_pause(&self) {
-        let over = || self.work() & work::PAUSE == 0 || self.work() & work::EXIT != 0;
+        let over = || self.work() & work::PAUSE == 0 || self.work() & (work::EXIT | work::SAVE) != 0;
         // Nothing interrupts it: the attempt alone ends it.
         let _ = crate::wait::block_on(
             &self.waiter,

@@ -3,14 +3,20 @@
 //! Inside the kernel a task has one number, that of the root namespace. A namespace below gives the tasks it can see
 //! numbers of its own.
 
+mod persist;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 
+use crate::persist::Counter;
 use crate::wait::{Readiness, WaitQueue};
+
+pub use persist::PidNamespaceState;
+
+static IDS: Counter = Counter::from(0xf200_0000);
 
 /// Numbers wrap here (`kernel.pid_max`).
 pub const PID_MAX: i32 = 32768;
@@ -44,13 +50,12 @@ impl PidNamespace {
     /// # Errors
     /// ENOSPC if nested too deep.
     pub fn new(parent: Option<Arc<PidNamespace>>) -> Result<Arc<Self>, Errno> {
-        static NEXT: AtomicU64 = AtomicU64::new(0xf200_0000);
         let level = parent.as_ref().map_or(0, |p| p.level + 1);
         if level > MAX_LEVEL {
             return Err(Errno::ENOSPC);
         }
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { id, parent, level, numbers: Mutex::default(), departures: Arc::default() }))
+        let (id, numbers) = (IDS.take(), Mutex::default());
+        Ok(Arc::new(Self { id, parent, level, numbers, departures: Arc::default() }))
     }
 
     /// How deep it is nested; 0 is the root.

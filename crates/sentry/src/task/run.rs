@@ -9,6 +9,7 @@ use stockade_platform::{Context, Event, FaultInfo, StopCause, SyscallRequest};
 
 use super::deliver::Action;
 use super::exit::status_of_exit;
+use super::freeze::Standing;
 use super::thread::{Task, work};
 use crate::mm::UserMemory;
 use crate::observe;
@@ -25,17 +26,25 @@ const SYSCALL_LEN: u64 = 2;
 /// # Errors
 /// EAGAIN if the host has no more threads.
 pub(super) fn spawn(task: &Arc<Task>, start: Context, child_tid: u64) -> Result<(), Errno> {
-    let served = Arc::clone(task);
-    task.kernel.workers.run(move || serve(&served, start, child_tid))
+    go_on(task, Standing { context: start, restart: None }, child_tid)
 }
 
-fn serve(task: &Arc<Task>, start: Context, child_tid: u64) {
+/// Has a thread of the sentry serve a task that stood somewhere.
+///
+/// # Errors
+/// As [`spawn`].
+pub(super) fn go_on(task: &Arc<Task>, from: Standing, child_tid: u64) -> Result<(), Errno> {
+    let served = Arc::clone(task);
+    task.kernel.workers.run(move || serve(&served, from, child_tid))
+}
+
+fn serve(task: &Arc<Task>, from: Standing, child_tid: u64) {
     task.account.begin_service();
     task.waiter.bind_current();
     super::current::set_current(Some(Arc::clone(task)));
-    let status = match begin(task, start, child_tid) {
+    let status = match begin(task, from.context, child_tid) {
         Some(mut ctx) => {
-            let status = ctx.serve();
+            let status = ctx.serve(from.restart);
             ctx.leave();
             status
         }
@@ -84,9 +93,9 @@ impl Ctx {
         true
     }
 
-    /// Serves until the task ends; returns its status.
-    fn serve(&mut self) -> i32 {
-        let mut next = self.return_to_guest(None);
+    /// Serves until the task ends; returns its status. `restart`: the call that it was in.
+    fn serve(&mut self, restart: Option<(u64, Errno)>) -> i32 {
+        let mut next = self.return_to_guest(restart);
         loop {
             if let Next::End(status) = next {
                 return status;
@@ -245,6 +254,10 @@ impl Ctx {
     fn after_call(&mut self, number: u64, result: SysResult) -> Next {
         match result {
             Err(e) if e.is_restart() => self.return_to_guest(Some((number, e))),
+            // No signal has ended it: but for the saving it would wait on.
+            Err(Errno::EINTR) if self.task.is_only_saved() => {
+                self.return_to_guest(Some((number, Errno::ERESTARTNOHAND)))
+            }
             result => {
                 self.thread().context_mut().regs.rax = to_rax(result);
                 self.return_to_guest(None)
@@ -259,8 +272,16 @@ impl Ctx {
             if pending & work::EXIT != 0 {
                 return self.ending();
             }
+            if pending & work::SAVE != 0 && self.can_stand() {
+                self.stand(restart);
+                continue;
+            }
             if pending & work::PAUSE != 0 {
                 self.task.take_part_in_pause();
+                continue;
+            }
+            if pending & work::VFORK != 0 {
+                self.task.take_part_in_vfork();
                 continue;
             }
             if pending & work::STOP != 0 {

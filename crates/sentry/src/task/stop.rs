@@ -1,5 +1,7 @@
 //! Stopping and going on (signal(7), job control), as a group.
 
+use std::sync::atomic::Ordering;
+
 use stockade_abi::Errno;
 use stockade_abi::signal::*;
 
@@ -47,7 +49,11 @@ impl Task {
             let mut tree = self.kernel.tree.lock();
             let mut signals = self.tg.signals.lock();
             this_stop = signals.stops;
-            if let StopState::Stopping { signo, left } = signals.stop {
+            if signals.stop == StopState::Running {
+                self.clear_work(work::STOP);
+            } else if self.arrived_in_stop.swap(this_stop, Ordering::Relaxed) == this_stop {
+                arrived = true;
+            } else if let StopState::Stopping { signo, left } = signals.stop {
                 if left <= 1 {
                     signals.stop = StopState::Stopped(signo);
                     drop(signals);
@@ -56,21 +62,19 @@ impl Task {
                     signals.stop = StopState::Stopping { signo, left: left - 1 };
                 }
                 arrived = true;
-            } else if signals.stop == StopState::Running {
-                self.clear_work(work::STOP);
             }
         }
         if !arrived && self.work() & work::STOP == 0 {
             return;
         }
-        // SIGCONT takes the STOP bit away, SIGKILL sets EXIT.
+        // SIGCONT takes the STOP bit away, SIGKILL sets EXIT. Saved, it comes again.
         let _ = crate::wait::block_on(
             &self.waiter,
             None,
             || false,
             || {
                 let over = self.work() & work::STOP == 0
-                    || self.work() & work::EXIT != 0
+                    || self.work() & (work::EXIT | work::SAVE) != 0
                     || self.tg.signals.lock().stops != this_stop;
                 if over { Ok(()) } else { Err(Errno::EAGAIN) }
             },

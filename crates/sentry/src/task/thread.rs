@@ -1,5 +1,7 @@
 //! A task: a guest thread as the kernel knows it.
 
+mod persist;
+
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -10,6 +12,7 @@ use stockade_abi::general as c;
 use stockade_abi::signal::{SigSet, StackT};
 use stockade_platform::{CpuSet, Kicker};
 
+use super::freeze::Standing;
 use super::group::ThreadGroup;
 use super::kernel::Kernel;
 use super::pidns::PidNamespace;
@@ -17,10 +20,14 @@ use super::usage::Account;
 use crate::creds::Credentials;
 use crate::diagnosis;
 use crate::mm::{MemoryLimits, MemoryManager};
+use crate::persist::Counter;
 use crate::signal::PendingQueue;
 use crate::signal::frame::LastFault;
+use crate::syscalls::restart::RestartBlock;
 use crate::vfs::{FdTable, FsContext, MountNamespace};
 use crate::wait::{self, Waiter};
+
+pub use persist::{TaskState, UtsState, VforkState};
 
 /// Reasons to look before going back to the guest; bits of [`Task::work`].
 pub mod work {
@@ -36,7 +43,13 @@ pub mod work {
     pub const PAUSE: u32 = 16;
     /// Somebody waits for CPU time of it, and did not expect it to run. This interrupts nothing.
     pub const CPU_WATCH: u32 = 32;
+    /// The kernel is being saved: all threads have to stand where that is possible.
+    pub const SAVE: u32 = 64;
+    /// A child has its memory until it has another program or ends (vfork(2)). This interrupts nothing.
+    pub const VFORK: u32 = 128;
 }
+
+static UTS_IDS: Counter = Counter::from(0xf100_0000);
 
 /// Host and domain name (uts_namespaces(7)).
 #[derive(Debug)]
@@ -51,9 +64,7 @@ impl UtsNamespace {
     /// A namespace with these names.
     #[must_use]
     pub fn new(host: &[u8], domain: &[u8]) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0xf100_0000);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, names: RwLock::new((host.to_vec(), domain.to_vec())) })
+        Arc::new(Self { id: UTS_IDS.take(), names: RwLock::new((host.to_vec(), domain.to_vec())) })
     }
 }
 
@@ -82,10 +93,6 @@ pub struct TaskSignals {
     /// sigaltstack(2)
     pub altstack: StackT,
 }
-
-/// How a call that was interrupted goes on by restart_syscall(2).
-pub(crate) type RestartBlock =
-    Box<dyn FnOnce(&mut crate::syscalls::Ctx) -> crate::syscalls::SysResult + Send>;
 
 /// SCHED_RESET_ON_FORK of sched_setscheduler(2).
 pub const SCHED_RESET_ON_FORK: u32 = 0x4000_0000;
@@ -139,6 +146,12 @@ pub struct Task {
     pub last_fault: Mutex<LastFault>,
     /// Told when its program or its life ends (vfork(2)).
     pub vfork_done: Mutex<Option<Arc<VforkDone>>>,
+    /// The child that it waits for (vfork(2)), while [`work::VFORK`] is set.
+    pub(super) vfork_wait: Mutex<Option<Arc<VforkDone>>>,
+    /// The last stop of its group in which it has arrived, counted as the group does.
+    pub(super) arrived_in_stop: AtomicU64,
+    /// Where it stands while the kernel is saved.
+    pub(super) standing: Mutex<Option<Standing>>,
     /// What it has used.
     pub(super) account: Account,
     /// Nice value.
@@ -173,15 +186,33 @@ impl VforkDone {
         self.queue.notify(wait::Readiness::all());
     }
 
-    /// Waits for it. Only a signal that ends the process interrupts (vfork(2)).
-    pub fn wait(&self, task: &Task) {
-        let _registration = self.queue.register(wait::Readiness::all(), task.waiter.clone());
-        let _ = wait::block_on(
-            &task.waiter,
-            None,
-            || task.work() & work::EXIT != 0,
-            || if self.done.load(Ordering::Acquire) { Ok(()) } else { Err(Errno::EAGAIN) },
-        );
+    /// Whether it is.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+}
+
+impl Task {
+    /// From now on it does not go back to the guest before a child is done with its memory.
+    pub(super) fn wait_for_vfork(&self, child: Arc<VforkDone>) {
+        *self.vfork_wait.lock() = Some(child);
+        self.mark(work::VFORK);
+    }
+
+    /// Waits for that child. Only a signal that ends the process ends this otherwise (vfork(2)); when all is saved it stands
+    /// elsewhere, and comes again.
+    pub(super) fn take_part_in_vfork(&self) {
+        let child = self.vfork_wait.lock().clone();
+        if let Some(child) = child {
+            let _registration = child.queue.register(wait::Readiness::all(), self.waiter.clone());
+            let attempt = || if child.is_done() { Ok(()) } else { Err(Errno::EAGAIN) };
+            let interrupted = || self.work() & (work::EXIT | work::SAVE) != 0;
+            if wait::block_on(&self.waiter, None, interrupted, attempt).is_err() {
+                return;
+            }
+        }
+        *self.vfork_wait.lock() = None;
+        self.clear_work(work::VFORK);
     }
 }
 
@@ -219,7 +250,10 @@ impl Task {
     /// A task that is in no tree yet.
     #[must_use]
     pub fn new(kernel: Arc<Kernel>, parts: TaskParts) -> Arc<Self> {
-        let start_time = kernel.clock.monotonic_nanos();
+        Self::begun_at(kernel.clock.monotonic_nanos(), kernel, parts)
+    }
+
+    fn begun_at(start_time: u64, kernel: Arc<Kernel>, parts: TaskParts) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             kernel,
             tg: parts.tg,
@@ -245,6 +279,9 @@ impl Task {
             restart: Mutex::new(None),
             last_fault: Mutex::default(),
             vfork_done: Mutex::new(None),
+            vfork_wait: Mutex::new(None),
+            arrived_in_stop: AtomicU64::new(0),
+            standing: Mutex::new(None),
             account: Account::default(),
             nice: AtomicI32::new(0),
             sched: Mutex::new((0, 0)),
@@ -452,10 +489,11 @@ impl Task {
         self.mode.store(MODE_SENTRY, Ordering::SeqCst);
     }
 
-    /// Whether a blocking call has to end: a signal to deliver, a stop, the end. A pause ends none: who waits stands.
+    /// Whether a blocking call has to end: a signal to deliver, a stop, the end, or that all is saved. A pause ends none:
+    /// who waits stands.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
-        self.work() & !(work::RESTORE_MASK | work::CPU_WATCH | work::PAUSE) != 0
+        self.work() & !(work::RESTORE_MASK | work::CPU_WATCH | work::PAUSE | work::VFORK) != 0
     }
 
     /// Parks until `attempt` gives something other than EAGAIN. The caller has registered [`Self::waiter`] where needed.

@@ -1,8 +1,11 @@
 //! Who is whose child, and in which process group and session.
 
+mod persist;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use super::group::ThreadGroup;
@@ -11,8 +14,10 @@ use super::usage::Usage;
 use crate::creds::Kuid;
 use crate::tty::Tty;
 
+pub(crate) use persist::TreeState;
+
 /// What a parent learns of a child that has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zombie {
     /// As wait(2) encodes it.
     pub status: i32,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use nix::time::ClockId;
 use parking_lot::Mutex;
 use rustix::thread::gettid;
+use serde::{Deserialize, Serialize};
 
 use super::thread::Task;
 
 /// What a thread, or several, have used (getrusage(2)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time in guest code.
     pub user: Duration,
@@ -131,6 +132,12 @@ impl Task {
         sum.waits = self.waiter.waits();
         *self.account.guest.lock() = sum;
         sum
+    }
+
+    /// It had used this much when it was saved.
+    pub(super) fn has_used(&self, used: Usage) {
+        *self.account.guest.lock() = used;
+        *self.account.before.lock() = used;
     }
 
     /// Another guest thread takes over: what this one has used is history.

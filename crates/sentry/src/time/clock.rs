@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 use stockade_abi::time::Timespec;
 
 /// The clocks.
@@ -15,7 +16,7 @@ fn nanos(id: ClockId) -> u64 {
 }
 
 /// A clock that goes on by itself, on which timers can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Base {
     /// CLOCK_MONOTONIC
     Monotonic,
@@ -116,4 +117,23 @@ pub fn instant_of_monotonic(at: Duration) -> Instant {
     let now = Duration::from_nanos(nanos(ClockId::Monotonic));
     let base = Instant::now();
     if at > now { base + (at - now).min(Duration::from_secs(1 << 33)) } else { base }
+}
+
+/// The saved form of a point of [`Instant`]: what CLOCK_MONOTONIC shows then, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// Of a point in time; what has passed is now.
+    #[must_use]
+    pub fn of(at: Instant) -> Self {
+        let left = super::interval::nanos(at.saturating_duration_since(Instant::now()));
+        Self(super::interval::after(nanos(ClockId::Monotonic), left))
+    }
+
+    /// That point in time.
+    #[must_use]
+    pub fn instant(self) -> Instant {
+        instant_of_monotonic(Duration::from_nanos(self.0))
+    }
 }

@@ -3,11 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
+use serde::{Deserialize, Serialize};
+
 use super::interval::nanos;
 use crate::task::{Kernel, Task, ThreadGroup, Usage};
 
 /// What a clock counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CpuKind {
     /// Time in user and in system mode.
     Total,

@@ -6,6 +6,7 @@ pub mod cpu_limit;
 pub mod cpu_watch;
 pub mod interval;
 pub mod itimer;
+pub mod persist;
 pub mod posix_timer;
 pub mod process_timers;
 pub mod queue;

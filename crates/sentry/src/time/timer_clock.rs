@@ -1,11 +1,15 @@
 //! All clocks that a timer can run on.
 
+mod persist;
+
 use std::sync::{Arc, Weak};
 
 use super::clock::Base;
 use super::cpu_clock::CpuClock;
 use super::queue::{Alarm, Slot};
 use crate::task::Kernel;
+
+pub use persist::ClockState;
 
 /// A clock that a timer can run on.
 #[derive(Clone)]

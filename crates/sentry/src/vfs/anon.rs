@@ -1,6 +1,7 @@
 //! Files without a name: pipes, eventfds, and whatever else only descriptors reach.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod persist;
+
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -14,6 +15,10 @@ use super::file::File;
 use super::file_ops::FileOps;
 use super::inode::Inode;
 use super::mount::{Mount, MountFlags, Path};
+use super::persist::InodeState;
+use crate::persist::{Counter, Saver, Unsavable};
+
+pub use persist::AnonInodeState;
 
 /// A file without a name that can be opened anew, by way of `/proc/PID/fd`.
 pub trait Reopen: Send + Sync {
@@ -72,6 +77,10 @@ impl Inode for AnonInode {
         }
     }
 
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Anon(AnonInodeState { attrs: *self.attrs.lock() }))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         let kind = match self.file_type() {
             FileType::Fifo => PIPEFS_MAGIC,
@@ -90,7 +99,7 @@ const ANON_INODE_FS_MAGIC: i64 = 0x0904_1934;
 struct AnonFs {
     sb: Arc<SuperBlock>,
     mount: Arc<Mount>,
-    next_ino: AtomicU64,
+    inos: Counter,
 }
 
 fn anon_fs() -> &'static AnonFs {
@@ -102,7 +111,7 @@ fn anon_fs() -> &'static AnonFs {
             Arc::new(AnonInode { attrs: Mutex::new(attrs), opener: None })
         };
         let mount = Mount::new(Dentry::root(Arc::clone(&sb), root), MountFlags::empty());
-        AnonFs { sb, mount, next_ino: AtomicU64::new(2) }
+        AnonFs { sb, mount, inos: Counter::from(2) }
     })
 }
 
@@ -120,7 +129,7 @@ pub fn path_with_opener(name: &str, mode: u32, uid: u32, gid: u32, opener: Box<d
 
 fn make(name: &str, mode: u32, uid: u32, gid: u32, opener: Option<Box<dyn Reopen>>) -> Path {
     let fs = anon_fs();
-    let ino = fs.next_ino.fetch_add(1, Ordering::Relaxed);
+    let ino = fs.inos.take();
     let attrs = Attrs { dev: fs.sb.dev, ino, mode, nlink: 1, uid, gid, blksize: 4096, ..Attrs::default() };
     wrap(
         name.replace("{}", &ino.to_string()).as_bytes(),

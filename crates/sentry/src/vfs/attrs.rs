@@ -1,11 +1,12 @@
 //! What an inode says of itself (inode(7)).
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::file::{Stat, Statx, StatxTimestamp};
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
 
 /// The type of a file, with its S_IF bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named as in inode(7)")]
 pub enum FileType {
     #[default]
@@ -55,7 +56,7 @@ impl FileType {
 }
 
 /// The attributes of an inode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named as in stat(2)")]
 pub struct Attrs {
     pub dev: u64,

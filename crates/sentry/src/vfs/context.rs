@@ -1,5 +1,7 @@
 //! Where a task's paths begin.
 
+mod persist;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +11,8 @@ use stockade_abi::Errno;
 
 use super::mount::Path;
 use super::namespace::MountNamespace;
+
+pub use persist::FsContextState;
 
 /// Root, working directory and umask of a task, shared by CLONE_FS.
 pub struct FsContext {

@@ -1,7 +1,9 @@
 //! Names that have been looked up, and the tree they form.
 
+mod persist;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -11,6 +13,13 @@ use super::inode::Inode;
 use super::kept::KeptNames;
 use super::lock::{FileId, Locks};
 use super::notify::Watches;
+use crate::persist::Counter;
+
+pub use persist::{DentryState, SuperBlockState};
+
+static IDS: Counter = Counter::from(1);
+/// Anonymous devices have major 0, as Linux's.
+static MINORS: Counter = Counter::from(16);
 
 /// One mounted instance of a file system.
 pub struct SuperBlock {
@@ -40,14 +49,23 @@ impl SuperBlock {
     /// A new instance with a device number of its own.
     #[must_use]
     pub fn new(fs_type: &'static str, source: &str, caches_names: bool, revalidates: bool) -> Arc<Self> {
-        // Anonymous devices have major 0, as Linux's.
-        static NEXT_MINOR: AtomicU32 = AtomicU32::new(16);
-        let minor = NEXT_MINOR.fetch_add(1, Ordering::Relaxed);
+        let dev = super::attrs::make_dev(0, MINORS.take() as u32);
+        Self::with_dev(dev, fs_type, source, String::new(), caches_names, revalidates)
+    }
+
+    fn with_dev(
+        dev: u64,
+        fs_type: &'static str,
+        source: &str,
+        options: String,
+        caches_names: bool,
+        revalidates: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            dev: super::attrs::make_dev(0, minor),
+            dev,
             fs_type,
             source: source.to_owned(),
-            options: String::new(),
+            options,
             caches_names,
             revalidates,
             rename_lock: Mutex::new(()),
@@ -117,11 +135,20 @@ impl Dentry {
         parent: Option<Arc<Dentry>>,
         name: Arc<[u8]>,
     ) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self::with_id(IDS.take(), sb, inode, parent, name)
+    }
+
+    fn with_id(
+        id: u64,
+        sb: Arc<SuperBlock>,
+        inode: Arc<dyn Inode>,
+        parent: Option<Arc<Dentry>>,
+        name: Arc<[u8]>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             sb,
             inode,
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id,
             link: RwLock::new(Link { parent, name }),
             children: Mutex::default(),
             keeps_names: AtomicBool::new(false),

@@ -1,7 +1,8 @@
 //! FD tables: small numbers for open file descriptions.
 
+mod persist;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use stockade_abi::Errno;
@@ -9,6 +10,9 @@ use stockade_abi::Errno;
 use super::file::File;
 use super::lock::release_posix;
 use super::quota::OPEN_FILES;
+use crate::persist::Counter;
+
+pub use persist::FdTableState;
 
 /// A file descriptor number, as a guest gives it.
 pub type Fd = i32;
@@ -32,6 +36,8 @@ pub struct FdTable {
     slots: RwLock<Slots>,
     id: u64,
 }
+
+static IDS: Counter = Counter::from(1);
 
 /// More descriptors than this nobody gets, whatever the limit (`fs.nr_open`).
 pub const NR_OPEN: u64 = 1 << 20;
@@ -78,8 +84,7 @@ impl Default for FdTable {
 
 impl FdTable {
     fn with(slots: Slots) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { slots: RwLock::new(slots), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Self { slots: RwLock::new(slots), id: IDS.take() }
     }
 
     /// A number that no other table has had, for locks.

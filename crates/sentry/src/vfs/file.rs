@@ -1,9 +1,12 @@
 //! Open file descriptions (open(2)).
 
+mod persist;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
@@ -13,10 +16,15 @@ use super::mount::Path;
 use super::quota::OPEN_FILES;
 use crate::creds::Credentials;
 use crate::io::{Sink, Source};
+use crate::persist::Counter;
 use crate::wait::Registration;
 
+pub use persist::FileState;
+
+static IDS: Counter = Counter::from(1);
+
 /// What an owner is (F_SETOWN_EX).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OwnerKind {
     /// F_OWNER_TID
     #[default]
@@ -43,7 +51,7 @@ pub struct Owner {
 }
 
 /// What an open file keeps away from what it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Counted {
     No,
     /// It writes: nobody may execute it.
@@ -81,14 +89,13 @@ impl File {
     }
 
     fn counted(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
         OPEN_FILES.add(1);
         Arc::new(Self {
             path,
             ops,
             flags: AtomicU32::new(flags),
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: IDS.take(),
             position: Mutex::new(0),
             has_had_lock: AtomicBool::new(false),
             counted,

@@ -8,9 +8,11 @@ use stockade_abi::Errno;
 
 use super::attrs::{Attrs, FileType};
 use super::file::File;
+use super::persist::FileOpsState;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager};
 use crate::net::Socket;
+use crate::persist::{Saver, Unsavable};
 use crate::tty::Tty;
 use crate::wait::{Readiness, WaitQueue};
 
@@ -194,6 +196,14 @@ pub trait FileOps: Any + Send + Sync {
 
     /// The last descriptor is closed.
     fn release(&self, _file_flags: u32) {}
+
+    /// Its saved form, one of the variants of [`FileOpsState`].
+    ///
+    /// # Errors
+    /// What of it cannot be saved; all of it, unless implemented.
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Err(Unsavable::kind::<Self>("open file"))
+    }
 }
 
 impl dyn FileOps {

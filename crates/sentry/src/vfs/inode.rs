@@ -10,6 +10,8 @@ use super::attrs::{Attrs, FileType, NewNode, SetAttrs};
 use super::file_ops::FileOps;
 use super::lock::FileId;
 use super::mount::Path;
+use super::persist::InodeState;
+use crate::persist::{Saver, Unsavable};
 
 /// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
 /// implementation keeps its own data consistent. What it does not have answers as Linux does.
@@ -186,6 +188,14 @@ pub trait Inode: Any + Send + Sync {
     /// ENOSYS unless implemented.
     fn statfs(&self) -> Result<Statfs, Errno> {
         Err(Errno::ENOSYS)
+    }
+
+    /// Its saved form, one of the variants of [`InodeState`].
+    ///
+    /// # Errors
+    /// What of it cannot be saved; all of it, unless implemented.
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Err(Unsavable::kind::<Self>("inode"))
     }
 }
 

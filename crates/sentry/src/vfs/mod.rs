@@ -19,6 +19,7 @@ pub mod notify;
 mod open;
 pub mod ops;
 pub mod perm;
+pub mod persist;
 pub mod quota;
 pub mod walk;
 

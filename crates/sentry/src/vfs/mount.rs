@@ -1,12 +1,19 @@
 //! Mounts, and paths through them.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+mod persist;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 use stockade_abi::Errno;
 
 use super::dentry::Dentry;
+use crate::persist::Counter;
+
+pub use persist::{MountState, PathState};
+
+static IDS: Counter = Counter::from(20);
 
 bitflags::bitflags! {
     /// Per-mount options, with the values that mount(2) gives them.
@@ -60,9 +67,8 @@ impl Mount {
     /// A mount that is not attached anywhere yet.
     #[must_use]
     pub fn new(root: Arc<Dentry>, flags: MountFlags) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(20);
         Arc::new(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: IDS.take(),
             root,
             flags: AtomicU32::new(flags.bits()),
             expired: AtomicBool::new(false),

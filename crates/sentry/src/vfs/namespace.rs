@@ -2,13 +2,19 @@
 //!
 //! All mounts are private: nothing that is mounted in one place appears in another.
 
+mod persist;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 
 use super::mount::{Mount, Path};
+use crate::persist::Counter;
+
+pub use persist::MountNamespaceState;
+
+static IDS: Counter = Counter::from(0xf000_0000);
 
 /// Mounts in one namespace (Linux: fs.mount-max is 100,000).
 const MAX_MOUNTS: usize = 10_000;
@@ -52,8 +58,10 @@ impl MountNamespace {
     /// A namespace with one mount.
     #[must_use]
     pub fn new(root: Arc<Mount>) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0xf000_0000);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self::with_id(IDS.take(), root)
+    }
+
+    fn with_id(id: u64, root: Arc<Mount>) -> Arc<Self> {
         Arc::new(Self { id, root: RwLock::new(root), changing: Mutex::new(()) })
     }
 

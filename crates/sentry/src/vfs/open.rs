@@ -13,12 +13,18 @@ use super::file_ops::FileOps;
 use super::mount::{MountFlags, Path};
 use super::ops::{Request, perm_search};
 use super::perm::{self, Access};
+use super::persist::FileOpsState;
 use super::walk::{Last, LookupFlags, Parent};
+use crate::persist::{Saver, Unsavable};
 
 /// The file that an O_PATH descriptor is: nothing can be done with it.
-struct PathOnly;
+pub(super) struct PathOnly;
 
-impl FileOps for PathOnly {}
+impl FileOps for PathOnly {
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::PathOnly)
+    }
+}
 
 impl Request<'_> {
     /// open(2), openat2(2). `flags` are O_ flags, checked for form; `how` adds RESOLVE_ restrictions.

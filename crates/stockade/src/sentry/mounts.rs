@@ -44,7 +44,7 @@ fn root(
     config: &SandboxConfig,
     trees: &mut impl Iterator<Item = OwnedFd>,
 ) -> Result<Arc<MountNamespace>, Errno> {
-    let lower = HostFs::mount(trees.next().ok_or(Errno::EINVAL)?, false)?;
+    let lower = HostFs::mount("root", trees.next().ok_or(Errno::EINVAL)?, false)?;
     let (root, flags) = match &config.root.overlay {
         OverlayConfig::None => (lower, READ_ONLY),
         OverlayConfig::Memory => {
@@ -53,7 +53,8 @@ fn root(
             (overlay::mount(&upper, &lower, Whiteouts::Devices)?, MountFlags::empty())
         }
         OverlayConfig::Dir(_) => {
-            let upper = HostFs::mount_within(trees.next().ok_or(Errno::EINVAL)?, &kernel.memory_files)?;
+            let upper =
+                HostFs::mount_within("upper", trees.next().ok_or(Errno::EINVAL)?, &kernel.memory_files)?;
             (overlay::mount(&upper, &lower, Whiteouts::Names)?, MountFlags::empty())
         }
     };
@@ -86,11 +87,13 @@ fn volume(
     let tree = trees.next().ok_or(Errno::EINVAL)?;
     let stat = rustix::fs::fstat(&tree).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
     let is_directory = FileType::from_mode(stat.st_mode) == FileType::Directory;
+    // As the sandbox's owner names it.
+    let label = config.destination.to_string_lossy();
     let tree = if is_directory {
-        HostFs::mount(tree, true)?
+        HostFs::mount(&label, tree, true)?
     } else {
         let proc = rustix::io::fcntl_dupfd_cloexec(proc, 3).map_err(|e| Errno::from_raw(e.raw_os_error()))?;
-        HostFs::mount_file(tree, proc)?
+        HostFs::mount_file(&label, tree, proc)?
     };
     let flags = if config.read_only { READ_ONLY } else { MountFlags::empty() };
     let destination = config.destination.as_os_str().as_bytes();

@@ -50,5 +50,5 @@ impl Payload {
 
 /// A program of the host's, as a file to execute.
 fn program_file(fd: OwnedFd) -> Result<Arc<File>, Error> {
-    stdio::open(fd, c::O_RDONLY).map_err(|e| Error::on("the program's descriptor", e))
+    stdio::open(-1, fd, c::O_RDONLY).map_err(|e| Error::on("the program's descriptor", e))
 }

@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::{ReadWriteFlags, preadv, pwrite, pwritev2};
 use stockade_abi::Errno;
+use stockade_abi::general as c;
 
-use super::{HostInode, host, stat_in};
+use super::{HostFileState, HostInode, host, stat_in};
 use crate::io::{Sink, Source};
+use crate::mm::persist::MappableState;
 use crate::mm::{Mappable, ObjectId};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Attrs, File, FileOps, HostFd, Inode, Seek};
 
 /// Bytes moved at once between host and guest.
@@ -158,10 +162,16 @@ impl FileOps for HostFile {
         Ok(())
     }
 
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        let inode: Arc<dyn Inode> = self.inode.clone();
+        Ok(FileOpsState::HostFile(HostFileState { inode: saver.id(&inode), access: access_of(&self.fd) }))
+    }
+
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         // Not what the name says now: it may be gone.
         let (dev, ino) = self.inode.id()?;
-        Ok(mapped(Arc::clone(&self.fd), ObjectId { dev, ino }))
+        let inode = Some(Arc::clone(&self.inode));
+        Ok(Arc::new(Mapped { inode, fd: Arc::clone(&self.fd), id: ObjectId { dev, ino } }))
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
@@ -173,12 +183,19 @@ impl FileOps for HostFile {
     }
 }
 
+/// Access mode of a descriptor (open(2)).
+fn access_of(fd: &HostFd) -> u32 {
+    rustix::fs::fcntl_getfl(fd).map_or(0, |flags| flags.bits() & c::O_ACCMODE)
+}
+
 /// A file of the host for memory to be made of, by its descriptor.
 pub(crate) fn mapped(fd: Arc<HostFd>, id: ObjectId) -> Arc<dyn Mappable> {
-    Arc::new(Mapped { fd, id })
+    Arc::new(Mapped { inode: None, fd, id })
 }
 
 struct Mapped {
+    /// None for what is known by its descriptor alone.
+    inode: Option<Arc<HostInode>>,
     fd: Arc<HostFd>,
     id: ObjectId,
 }
@@ -194,6 +211,12 @@ impl Mappable for Mapped {
 
     fn display_path(&self) -> Vec<u8> {
         Vec::new()
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        let inode = self.inode.clone().ok_or_else(|| Unsavable::kind::<Self>("mapped object"))?;
+        let inode: Arc<dyn Inode> = inode;
+        Ok(MappableState::File { inode: saver.id(&inode), access: access_of(&self.fd) })
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags, Statx, Timestamps};
+use serde_bytes::ByteBuf;
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
@@ -16,9 +17,11 @@ use super::dir::HostDir;
 use super::disk::{Disk, NODE};
 use super::file::HostFile;
 use super::trust::Moment;
-use super::{HostFs, host, open_beneath, stat_in, xattr};
+use super::{HostFs, HostInodeState, host, open_beneath, stat_in, xattr};
 use crate::fs::pipe::open_fifo;
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::lock::FileId;
+use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
 struct Cached {
@@ -64,7 +67,7 @@ impl HostInode {
         root
     }
 
-    fn make(fs: &Arc<HostFs>, place: Option<Place>, found: &Statx) -> Arc<Self> {
+    pub(super) fn make(fs: &Arc<HostFs>, place: Option<Place>, found: &Statx) -> Arc<Self> {
         let attrs = fs.attrs_of(found);
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -474,6 +477,16 @@ impl Inode for HostInode {
             FileType::Regular | FileType::Directory => xattr::list(&self.open_itself()?),
             _ => Ok(Vec::new()),
         }
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        let place = self.place.lock().clone();
+        let place = place.map(|(dir, name)| {
+            let dir: Arc<dyn Inode> = dir;
+            (saver.id(&dir), ByteBuf::from(name.to_vec()))
+        });
+        let (ino, dev, file_type) = (self.ino, self.dev, self.file_type);
+        Ok(InodeState::Host(HostInodeState { fs: saver.id(&self.fs), place, ino, dev, file_type }))
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {

@@ -9,6 +9,7 @@ mod disk;
 mod fifos;
 pub(crate) mod file;
 mod inode;
+mod persist;
 mod trust;
 mod xattr;
 
@@ -22,6 +23,7 @@ use stockade_abi::Errno;
 use stockade_abi::time::Timespec;
 
 pub use inode::HostInode;
+pub use persist::{HostFileState, HostFsState, HostInodeState};
 
 use self::disk::Disk;
 use self::fifos::Fifos;
@@ -34,6 +36,8 @@ const MAX_OPEN_DIRS: usize = 1000;
 
 /// A host directory as a file system.
 pub struct HostFs {
+    /// What its owner calls it, by which it is found again after a restore.
+    label: String,
     sb: Arc<SuperBlock>,
     root: Arc<OwnedFd>,
     /// If the root is a file: the proc file system by which it is opened again.
@@ -64,20 +68,21 @@ pub(super) fn stat_in(dir: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
 }
 
 impl HostFs {
-    /// The tree beneath a directory descriptor. `shared`: others change it meanwhile.
+    /// The tree beneath a directory descriptor. `shared`: others change it meanwhile. The label is what its owner calls it:
+    /// by that it is found again when the kernel is restored.
     ///
     /// # Errors
     /// What statx(2) says; ENOTDIR.
-    pub fn mount(root: OwnedFd, shared: bool) -> Result<Arc<Dentry>, Errno> {
-        Self::with(root, shared, None, None)
+    pub fn mount(label: &str, root: OwnedFd, shared: bool) -> Result<Arc<Dentry>, Errno> {
+        Self::with(label, root, shared, None, None)
     }
 
     /// The same, for a tree that may grow within a budget only.
     ///
     /// # Errors
     /// As [`mount`](Self::mount).
-    pub fn mount_within(root: OwnedFd, budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
-        Self::with(root, true, None, Some(Disk::new(Arc::clone(budget))))
+    pub fn mount_within(label: &str, root: OwnedFd, budget: &Arc<Budget>) -> Result<Arc<Dentry>, Errno> {
+        Self::with(label, root, true, None, Some(Disk::new(Arc::clone(budget))))
     }
 
     /// A single regular file; others may change it meanwhile. `proc` is a proc file system of the own PID namespace: a
@@ -85,11 +90,12 @@ impl HostFs {
     ///
     /// # Errors
     /// What statx(2) says; EINVAL for anything else than a regular file.
-    pub fn mount_file(root: OwnedFd, proc: OwnedFd) -> Result<Arc<Dentry>, Errno> {
-        Self::with(root, true, Some(proc), None)
+    pub fn mount_file(label: &str, root: OwnedFd, proc: OwnedFd) -> Result<Arc<Dentry>, Errno> {
+        Self::with(label, root, true, Some(proc), None)
     }
 
     fn with(
+        label: &str,
         root: OwnedFd,
         shared: bool,
         proc: Option<OwnedFd>,
@@ -98,6 +104,7 @@ impl HostFs {
         let sb = SuperBlock::new("stockade", "host", true, true);
         let found = stat_in(&root, b"")?;
         let fs = Arc::new(Self {
+            label: label.to_owned(),
             sb: Arc::clone(&sb),
             root: Arc::new(root),
             proc,

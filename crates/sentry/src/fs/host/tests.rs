@@ -21,7 +21,8 @@ impl Scratch {
 
     fn request_as<'a>(&self, creds: &'a Credentials, shared: bool) -> Request<'a> {
         let fd = rustix::fs::open(&self.0, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let root = Path::of_mount(&Mount::new(HostFs::mount(fd, shared).unwrap(), MountFlags::empty()));
+        let root =
+            Path::of_mount(&Mount::new(HostFs::mount("tree", fd, shared).unwrap(), MountFlags::empty()));
         Request { root: root.clone(), start: root, creds, umask: 0o022 }
     }
 }
@@ -86,9 +87,9 @@ fn a_single_file_is_a_root_of_its_own() {
     std::fs::write(scratch.0.join("a"), "text").unwrap();
     let open = |name: &str| rustix::fs::open(name, OFlags::PATH, Mode::empty()).unwrap();
     let file = || open(scratch.0.join("a").to_str().unwrap());
-    assert_eq!(HostFs::mount(file(), true).err(), Some(Errno::ENOTDIR));
-    assert_eq!(HostFs::mount_file(open("/"), open("/proc")).err(), Some(Errno::EINVAL));
-    let root = HostFs::mount_file(file(), open("/proc")).unwrap();
+    assert_eq!(HostFs::mount("tree", file(), true).err(), Some(Errno::ENOTDIR));
+    assert_eq!(HostFs::mount_file("file", open("/"), open("/proc")).err(), Some(Errno::EINVAL));
+    let root = HostFs::mount_file("file", file(), open("/proc")).unwrap();
     let creds = Credentials::root();
     let request = scratch.request(&creds);
     std::fs::write(scratch.0.join("b"), "below").unwrap();

@@ -165,7 +165,7 @@ fn files_of_several_devices_have_numbers_of_their_own() {
     use rustix::fs::{Mode, OFlags};
     let creds = Credentials::root();
     let dev = rustix::fs::open("/dev", OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
-    let lower = crate::fs::host::HostFs::mount(dev, false).unwrap();
+    let lower = crate::fs::host::HostFs::mount("root", dev, false).unwrap();
     let (_, upper) = TmpFs::mount(Budget::new(1 << 30), 0o755).unwrap();
     let root = mount(&upper, &lower, Whiteouts::Devices).unwrap();
     let root = Path::of_mount(&Mount::new(root, MountFlags::empty()));

@@ -60,7 +60,7 @@ impl Bridge {
         raw.make_raw();
         termios::tcsetattr(&fd, OptionalActions::Now, &raw).map_err(host)?;
         let fd = Watched::new(fd);
-        let stream = HostStream::new(Arc::clone(&fd), attrs, None);
+        let stream = HostStream::new(0, Arc::clone(&fd), attrs, None);
         let waiter = Waiter::new();
         pty.set_window_observer(waiter.clone());
         Ok(Arc::new(Self {

@@ -68,7 +68,7 @@ pub fn import(
                 }
                 file
             }
-            None => open(fd, access)?,
+            None => open(number, fd, access)?,
         };
         seen.extend(key.map(|key| (key, Arc::clone(&file))));
         imported.files.replace(number, file, false, LIMIT)?;

@@ -6,6 +6,7 @@
 mod bridge;
 mod import;
 mod modes;
+mod persist;
 mod reopened;
 mod stream;
 mod terminal;
@@ -20,6 +21,7 @@ use stockade_abi::general as c;
 
 pub use self::bridge::Bridge;
 pub use self::import::{Imported, import};
+pub use self::persist::HostStreamState;
 pub use self::terminal::HostTerminal;
 
 use self::reopened::Reopened;
@@ -52,11 +54,12 @@ fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
     })
 }
 
-/// Makes a file of a descriptor of the host that is no terminal. `access` is its access mode.
+/// Makes a file of a descriptor of the host that is no terminal, which a process is given under a number. `access` is its
+/// access mode.
 ///
 /// # Errors
 /// What fstat(2) says.
-pub fn open(fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
+pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
     let attrs = attrs_of(&fd)?;
     let name = match attrs.file_type() {
         FileType::Fifo => "pipe:[{}]",
@@ -65,8 +68,8 @@ pub fn open(fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
         _ => "/dev/host/{}",
     };
     let fd = Watched::new(fd);
-    let stream = HostStream::new(Arc::clone(&fd), attrs, None);
-    let opener = Box::new(Inherited { fd, attrs, access });
+    let stream = HostStream::new(number, Arc::clone(&fd), attrs, None);
+    let opener = Box::new(Inherited { number, fd, attrs, access });
     let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
     Ok(File::new(path, Arc::new(stream), access))
 }
@@ -79,6 +82,7 @@ fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
 
 /// An inherited stream, as `/proc/PID/fd` leads to it.
 struct Inherited {
+    number: i32,
     fd: Arc<Watched>,
     attrs: Attrs,
     access: u32,
@@ -91,7 +95,7 @@ impl anon::Reopen for Inherited {
         if attrs.file_type() == FileType::Regular {
             return Ok(Arc::new(Reopened { fd, attrs }));
         }
-        Ok(Arc::new(HostStream::new(fd, attrs, None)))
+        Ok(Arc::new(HostStream::new(self.number, fd, attrs, None)))
     }
 
     fn set_size(&self, size: u64) -> Result<(), Errno> {

@@ -11,26 +11,36 @@ use stockade_abi::Errno;
 use stockade_abi::ioctl as io;
 
 use super::host;
+use super::persist::HostStreamState;
 use super::reopened::mappable;
 use super::terminal::HostTerminal;
 use super::watch::Watched;
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager, UserMemory};
+use crate::persist::{Saver, Unsavable};
 use crate::tty::Tty;
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Attrs, File, FileOps, FileType, OWN_POSITION, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
 /// A descriptor of the host.
 pub(super) struct HostStream {
+    /// The number that the process which was given it has it under.
+    number: i32,
     fd: Arc<Watched>,
     attrs: Attrs,
     terminal: Option<Arc<HostTerminal>>,
 }
 
 impl HostStream {
-    pub(super) fn new(fd: Arc<Watched>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
-        Self { fd, attrs, terminal }
+    pub(super) fn new(
+        number: i32,
+        fd: Arc<Watched>,
+        attrs: Attrs,
+        terminal: Option<Arc<HostTerminal>>,
+    ) -> Self {
+        Self { number, fd, attrs, terminal }
     }
 
     fn is_regular(&self) -> bool {
@@ -223,6 +233,13 @@ impl FileOps for HostStream {
             attrs.size = s.st_size as u64;
         }
         Some(Ok(attrs))
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        if self.terminal.is_some() {
+            return Err(Unsavable::kind::<Self>("terminal of the host"));
+        }
+        Ok(FileOpsState::HostStream(HostStreamState { number: self.number, attrs: self.attrs }))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

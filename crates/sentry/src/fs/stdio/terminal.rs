@@ -51,7 +51,7 @@ impl HostTerminal {
     }
 
     fn opened(self: &Arc<Self>) -> HostStream {
-        HostStream::new(Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
+        HostStream::new(0, Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
     }
 
     /// Whether a caller may read.

@@ -14,8 +14,13 @@ use stockade_abi::Errno;
 use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::{Prot, VdsoFunctions};
 
+use crate::mm::persist::MappableState;
 use crate::mm::{FileBacking, MapRequest, Mappable, ObjectId, VmFlags};
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::HostFd;
+
+/// What `/proc/PID/maps` calls the image.
+const IMAGE: &str = "[vdso]";
 
 /// Bytes of both pages.
 pub(super) const SIZE: u64 = 2 * PAGE_SIZE;
@@ -43,7 +48,7 @@ impl Vdso {
         bytes.extend(image::build()?);
         let file = HostFd::new(write(&bytes).map_err(|e| Errno::from_raw(e.raw_os_error()))?)?;
         let page = |name| Arc::new(Page { file: Arc::clone(&file), name });
-        Ok(Arc::new(Self { parameters: page("[vvar]"), image: page("[vdso]") }))
+        Ok(Arc::new(Self { parameters: page("[vvar]"), image: page(IMAGE) }))
     }
 
     /// What maps it at `at`.
@@ -63,6 +68,12 @@ impl Vdso {
         ]
     }
 
+    /// What is mapped of it: the parameters, or the image.
+    pub(crate) fn page(&self, image: bool) -> Arc<dyn Mappable> {
+        let page = if image { &self.image } else { &self.parameters };
+        Arc::clone(page) as Arc<dyn Mappable>
+    }
+
     /// Where the ELF image is when it is mapped at `at`, for AT_SYSINFO_EHDR.
     pub(super) fn image_at(at: u64) -> u64 {
         at + PAGE_SIZE
@@ -80,6 +91,10 @@ impl Mappable for Page {
 
     fn display_path(&self) -> Vec<u8> {
         self.name.into()
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        Ok(MappableState::Vdso { image: self.name == IMAGE })
     }
 }
 

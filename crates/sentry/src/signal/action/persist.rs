@@ -1,0 +1,28 @@
+//! The saved form of [`Actions`].
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use stockade_abi::signal::SigAction;
+
+use super::Actions;
+use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};
+
+/// [`Actions`]: those of all signals in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ActionsState(Vec<SigAction>);
+
+impl Component for ActionsState {
+    type Object = Arc<Actions>;
+
+    fn save(actions: &Self::Object, _saver: &mut Saver) -> Result<Self, Unsavable> {
+        Ok(Self(actions.0.lock().to_vec()))
+    }
+
+    fn restore(self, _restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
+        let actions = self.0.try_into();
+        let actions = actions.map_err(|_| RestoreError::new("not an action for each signal"))?;
+        Ok(Arc::new(Actions(Mutex::new(actions))))
+    }
+}

@@ -1,0 +1,4 @@
+//! The saved forms of signals.
+
+pub use super::action::ActionsState;
+pub use super::pending::{InfoState, PendingState};

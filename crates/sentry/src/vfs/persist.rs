@@ -1,0 +1,66 @@
+//! The saved forms of what file systems implement: one variant for each kind, whose fields lie beside its code.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::anon::AnonInodeState;
+use super::{FileOps, Inode};
+use crate::fs::host::{HostFileState, HostInodeState};
+use crate::fs::stdio::HostStreamState;
+use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};
+
+pub use super::context::FsContextState;
+pub use super::dentry::{DentryState, SuperBlockState};
+pub use super::fd_table::FdTableState;
+pub use super::file::FileState;
+pub use super::mount::{MountState, PathState};
+pub use super::namespace::MountNamespaceState;
+
+/// An inode, by its file system ([`Inode::save`]).
+#[derive(Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named as the kinds")]
+pub enum InodeState {
+    Anon(AnonInodeState),
+    Host(HostInodeState),
+}
+
+impl Component for InodeState {
+    type Object = Arc<dyn Inode>;
+
+    fn save(inode: &Self::Object, saver: &mut Saver) -> Result<Self, Unsavable> {
+        inode.save(saver)
+    }
+
+    fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
+        match self {
+            Self::Anon(state) => state.restore(restorer),
+            Self::Host(state) => state.restore(restorer),
+        }
+    }
+}
+
+/// What is behind an open file, by its kind ([`FileOps::save`]).
+#[derive(Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named as the kinds")]
+pub enum FileOpsState {
+    HostFile(HostFileState),
+    HostStream(HostStreamState),
+    PathOnly,
+}
+
+impl Component for FileOpsState {
+    type Object = Arc<dyn FileOps>;
+
+    fn save(ops: &Self::Object, saver: &mut Saver) -> Result<Self, Unsavable> {
+        ops.save(saver)
+    }
+
+    fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
+        match self {
+            Self::HostFile(state) => state.restore(restorer),
+            Self::HostStream(state) => state.restore(restorer),
+            Self::PathOnly => Ok(Arc::new(super::open::PathOnly)),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Saving and restoring kernels with guests, on the `notify` platform.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod calls;
+mod sandbox;

@@ -1,0 +1,221 @@
+//! A kernel with a guest program, to be saved and restored in one process.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use stockade_abi::Errno;
+use stockade_platform::Notify;
+use stockade_platform::notify::Options;
+use stockade_sentry::creds::Credentials;
+use stockade_sentry::fs::host::HostFs;
+use stockade_sentry::fs::stdio;
+use stockade_sentry::persist::{HostResources, KernelState, PageSink, PageSource, RestoreError, SaveError};
+use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess};
+use stockade_sentry::vfs::{FsContext, Mount, MountFlags, MountNamespace, ops};
+
+/// What programs begin with.
+const PRELUDE: &str = include_str!("prelude.h");
+
+/// Pages and what is in them.
+type Run = (Range<u64>, Vec<u8>);
+
+/// A saved sandbox: its state as bytes, and its pages.
+#[derive(Default)]
+pub(crate) struct Image {
+    pub(crate) state: Vec<u8>,
+    pages: HashMap<u32, Vec<Run>>,
+}
+
+impl PageSink for Image {
+    fn write_run(&mut self, space: u32, range: Range<u64>, bytes: &[u8]) -> io::Result<()> {
+        self.pages.entry(space).or_default().push((range, bytes.to_vec()));
+        Ok(())
+    }
+}
+
+impl PageSource for Image {
+    fn runs(&self, space: u32) -> Vec<Range<u64>> {
+        self.pages.get(&space).into_iter().flatten().map(|(range, _)| range.clone()).collect()
+    }
+
+    fn read(&mut self, space: u32, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let runs = self.pages.get(&space).into_iter().flatten();
+        let (range, data) = runs.into_iter().find(|(range, _)| range.contains(&at)).unwrap();
+        let from = (at - range.start) as usize;
+        bytes.copy_from_slice(&data[from..from + bytes.len()]);
+        Ok(())
+    }
+}
+
+/// A sandbox with a program, which talks over pipes.
+pub(crate) struct Sandbox {
+    directory: PathBuf,
+    kernel: Arc<Kernel>,
+    input: Option<File>,
+    output: File,
+}
+
+fn pipe() -> (File, File) {
+    let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    (from.into(), to.into())
+}
+
+fn platform() -> Arc<Notify> {
+    let proc = File::open("/proc").unwrap().into();
+    let options = Options { proc, stub_ids: None, root: None, share_network: true };
+    Arc::new(Notify::new(options).unwrap())
+}
+
+fn config() -> KernelConfig {
+    KernelConfig {
+        hostname: b"sandbox".to_vec(),
+        max_tasks: 600,
+        memory: 1 << 30,
+        disk: 1 << 30,
+        descriptors: 10_000,
+        host_descriptors: 10_000,
+        cpus: 2,
+        cpu: Vec::new(),
+        hides_ids: false,
+    }
+}
+
+/// Makes a program of C, in a directory of its own.
+fn build(source: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("persist-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("program.c");
+    fs::write(&file, format!("{PRELUDE}\n{source}")).unwrap();
+    let output = directory.join("program");
+    let arguments = ["-static", "-O1", "-pthread", "-Wall", "-Werror", "-o"];
+    let status = Command::new("gcc").args(arguments).arg(&output).arg(&file).status().unwrap();
+    assert!(status.success());
+    directory
+}
+
+impl Sandbox {
+    /// Starts a program, given in C.
+    pub(crate) fn start(source: &str) -> Self {
+        let directory = build(source);
+        let kernel = Kernel::new(platform(), config()).unwrap();
+        let root = HostFs::mount("root", File::open(&directory).unwrap().into(), false).unwrap();
+        let mounts = MountNamespace::new(Mount::new(root, MountFlags::empty()));
+        let (root, creds) = (mounts.root(), Credentials::root());
+        let request = ops::Request { root: root.clone(), start: root.clone(), creds: &creds, umask: 0 };
+        let ((stdin, input), (output, stdout)) = (pipe(), pipe());
+        let streams: Vec<(i32, OwnedFd)> = vec![(0, stdin.into()), (1, stdout.into())];
+        let files = stdio::import(&kernel, &request, streams, false).unwrap().files;
+        let process = NewProcess {
+            creds: creds.clone(),
+            keeps_caps: false,
+            mounts,
+            pidns: Arc::clone(&kernel.root_pidns),
+            fs: FsContext::new(root.clone(), root, 0o22),
+            files,
+            terminal: None,
+            limits: Limits::default(),
+            path: b"/program".to_vec(),
+            file: None,
+            argv: vec![b"program".to_vec()],
+            envp: vec![b"A=b".to_vec()],
+            nice: 0,
+            blocked: 0,
+            ignored: 0,
+        };
+        kernel.start(process).unwrap();
+        Self { directory, kernel, input: Some(input), output }
+    }
+
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// Reads a line of its output, which must be this.
+    pub(crate) fn expect(&mut self, line: &str) {
+        let mut found = Vec::new();
+        while !found.ends_with(b"\n") {
+            let mut byte = [0];
+            if self.output.read(&mut byte).unwrap() == 0 {
+                break;
+            }
+            found.push(byte[0]);
+        }
+        assert_eq!(String::from_utf8_lossy(&found), format!("{line}\n"));
+    }
+
+    /// Gives it a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Saves it; it goes on.
+    pub(crate) fn save(&self) -> Result<Image, SaveError> {
+        let mut image = Image::default();
+        let frozen = self.kernel.freeze()?;
+        let state = frozen.save(&mut image)?;
+        drop(frozen);
+        image.state = state.to_bytes().unwrap();
+        Ok(image)
+    }
+
+    /// Saves it and restores it in its place.
+    pub(crate) fn save_and_restore(self) -> Self {
+        let mut image = Image::default();
+        let frozen = self.kernel.freeze().unwrap();
+        let state = frozen.save(&mut image).unwrap();
+        frozen.end(9);
+        assert_eq!(self.kernel.wait(), 9);
+        image.state = state.to_bytes().unwrap();
+        self.restore(image).unwrap()
+    }
+
+    /// Restores an image in its place.
+    pub(crate) fn restore(mut self, mut image: Image) -> Result<Self, RestoreError> {
+        let state = KernelState::from_bytes(&image.state)?;
+        let ((stdin, input), (output, stdout)) = (pipe(), pipe());
+        let config = state.info.config.clone();
+        let streams = HashMap::from([(0, stdin.into()), (1, stdout.into())]);
+        let mut host = Host { directory: &self.directory, streams };
+        self.kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
+        self.input = Some(input);
+        self.output = output;
+        Ok(self)
+    }
+
+    /// Its status when it has ended, with nothing more to say.
+    pub(crate) fn finish(mut self) -> i32 {
+        self.input = None;
+        let status = self.kernel.wait();
+        let mut rest = String::new();
+        drop(self.kernel);
+        self.output.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "");
+        fs::remove_dir_all(&self.directory).unwrap();
+        status
+    }
+}
+
+struct Host<'a> {
+    directory: &'a Path,
+    streams: HashMap<i32, OwnedFd>,
+}
+
+impl HostResources for Host<'_> {
+    fn tree(&mut self, label: &str) -> Result<OwnedFd, Errno> {
+        assert_eq!(label, "root");
+        Ok(File::open(self.directory).unwrap().into())
+    }
+
+    fn stream(&mut self, number: i32) -> Option<OwnedFd> {
+        self.streams.remove(&number)
+    }
+}
