@@ -59,6 +59,7 @@
 //! ```
 
 mod cgroup;
+mod clocks;
 mod code;
 pub mod crash;
 mod detach;
@@ -78,6 +79,7 @@ mod sys;
 mod tree;
 
 pub use cgroup::{Cgroup, Events, Limit, Limits, Unavailable};
+pub use clocks::Clocks;
 pub use code::let_go_of_code;
 pub use detach::{Side, detach};
 pub use error::Error;

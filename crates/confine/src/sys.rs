@@ -33,6 +33,12 @@ pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, attr: &mount_attr) -> io::Result
     check(r).map(drop)
 }
 
+/// unshare(2) of the time namespace, for the processes that this one forks.
+pub(crate) fn unshare_time() -> io::Result<()> {
+    // SAFETY: it takes a number, and changes nothing of this process.
+    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_NEWTIME) }).map(drop)
+}
+
 /// prctl(2) with numbers only.
 pub(crate) fn prctl(option: i32, arg: libc::c_ulong) -> io::Result<i32> {
     // SAFETY: callers pass options whose arguments are no pointers.

@@ -1,12 +1,17 @@
 //! Entry points for fuzzers: each parser of bytes that a guest, or who made a guest's files, decides. `fuzz/` calls them
 //! with libFuzzer's inputs, the test below with its own, so that they cannot rot where that does not run.
 
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general::O_RDWR;
+use stockade_abi::signal::SIGKILL;
 use stockade_platform::Context;
+use stockade_platform::mock::Mock;
 
 use crate::creds::FileCaps;
 use crate::fs::tmpfs::{Budget, Options, TmpFs};
@@ -14,8 +19,10 @@ use crate::io::BufSource;
 use crate::loader;
 use crate::mm::UserMemory;
 use crate::net::unix::address;
+use crate::persist::{HostResources, KernelState, PageSource};
 use crate::signal::frame;
 use crate::syscalls::control;
+use crate::task::{Kernel, KernelConfig};
 use crate::vfs::{Dentry, File, Inode, Mount, MountFlags, NewNode, NodeKind, Path};
 
 /// A parser by name.
@@ -30,7 +37,51 @@ pub const TARGETS: &[Target] = &[
     ("mount_options", mount_options),
     ("capabilities", capabilities),
     ("unix_address", unix_address),
+    ("kernel_state", kernel_state),
 ];
+
+/// A saved kernel's state.
+pub fn kernel_state(data: &[u8]) {
+    let Ok(state) = KernelState::from_bytes(data) else { return };
+    let config = KernelConfig {
+        hostname: Vec::new(),
+        max_tasks: 16,
+        memory: 1 << 28,
+        disk: 1 << 20,
+        descriptors: 1 << 12,
+        host_descriptors: 1 << 12,
+        cpus: 1,
+        cpu: Vec::new(),
+        hides_ids: false,
+    };
+    let (mut pages, mut host) = (Nothing, Nothing);
+    if let Ok(restored) = Kernel::restore(Arc::new(Mock::new()), config, state, &mut pages, &mut host) {
+        restored.go().shut_down(SIGKILL);
+    }
+}
+
+/// No pages, and no host.
+pub(crate) struct Nothing;
+
+impl PageSource for Nothing {
+    fn runs(&self, _space: u32) -> Vec<Range<u64>> {
+        Vec::new()
+    }
+
+    fn read(&mut self, _space: u32, _at: u64, _bytes: &mut [u8]) -> io::Result<()> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+impl HostResources for Nothing {
+    fn tree(&mut self, _label: &str) -> Result<OwnedFd, Errno> {
+        Err(Errno::ENOENT)
+    }
+
+    fn stream(&mut self, _number: i32) -> Option<OwnedFd> {
+        None
+    }
+}
 
 /// A file with these bytes as a program: its headers, and the name of its interpreter.
 pub fn elf(data: &[u8]) {

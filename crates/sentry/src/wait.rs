@@ -180,6 +180,11 @@ impl Waiter {
         self.waits.load(Ordering::Relaxed)
     }
 
+    /// Its owner had slept so often before it was saved.
+    pub fn has_waited(&self, times: u64) {
+        self.waits.store(times, Ordering::Relaxed);
+    }
+
     /// Says which thread parks here, so that wake-ups reach it from now on. Called once by the owner.
     pub fn bind_current(&self) {
         let _ = self.thread.set(thread::current());

@@ -118,7 +118,7 @@ impl Place<'_> {
         let terminal = outer.as_ref().map(|outer| &outer.slave);
         let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
         let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd)).collect();
-        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup) };
+        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup), clocks: None };
         let unbound = cgroup.unavailable().iter().find(|missing| missing.limit == Limit::Cpu);
         if let (Some(cpus), Some(missing)) = (config.limits.cpus, unbound) {
             audience.notice(&cpus_unbound(cpus, &missing.reason));

@@ -327,6 +327,7 @@ fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: Option<Arc<Tty>>) {
             if kernel.end_empty(signo) {
                 continue;
             }
+            let _changing = kernel.changing();
             let tree = kernel.tree.lock();
             // A process that has ended already needs no signal.
             let _ = match request {

@@ -13,7 +13,7 @@ use crate::error::{Error, Step};
 use crate::host::{Caller, SentryHost};
 use crate::landlock::LandlockState;
 use crate::link::Link;
-use crate::{crash, landlock, privileges, rlimits, tree};
+use crate::{clocks, crash, landlock, privileges, rlimits, tree};
 
 /// What the sentry is forked with.
 #[derive(Debug)]
@@ -66,6 +66,9 @@ fn surround(
     }
     wait_for_maps(link)?;
     let proc = tree::procfs()?;
+    if let Some(clocks) = &options.clocks {
+        clocks::enter(clocks, proc.as_fd())?;
+    }
     crash::show_threads(proc.try_clone().step("duplicating a descriptor")?);
     // Root's rights to a file depend on its owner being mapped.
     let found = tree::find(&options.trees, kept)?;

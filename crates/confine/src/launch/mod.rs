@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 pub use handle::{End, SentryHandle};
 
 use crate::cgroup::Cgroup;
+use crate::clocks::Clocks;
 use crate::error::{Error, Step};
 use crate::host::{Caller, SentryHost};
 use crate::idmap::IdMap;
@@ -45,6 +46,8 @@ pub struct Options<'a> {
     pub keep: Vec<RawFd>,
     /// The group whose limits hold for the sandbox.
     pub cgroup: Option<&'a Cgroup>,
+    /// What its clocks show at the start; none for those of the host. Needs a host with time namespaces.
+    pub clocks: Option<Clocks>,
 }
 
 /// Starts a sentry, which runs `sentry` with what it has of the host and exits with what that returns; waits until the

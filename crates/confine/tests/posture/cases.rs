@@ -23,6 +23,7 @@ pub(crate) const CASES: &[Case] = &[
     case("the network is empty", network),
     case("messages and descriptors", messages),
     case("threads", threads),
+    case("clocks go on", clocks),
 ];
 
 const NAMESPACES: [&str; 6] = ["user", "mnt", "pid", "net", "ipc", "uts"];
@@ -43,6 +44,29 @@ fn namespaces() {
             Errno::NOENT
         );
     });
+}
+
+fn clocks() {
+    use rustix::time::{ClockId, clock_gettime};
+    const HOUR: u64 = 3_600_000_000_000;
+    if !std::path::Path::new("/proc/self/timens_offsets").exists() {
+        return println!("the host has no time namespaces");
+    }
+    let seconds = |id| clock_gettime(id).tv_sec as u64;
+    let outside = [ClockId::Monotonic, ClockId::Boottime].map(seconds);
+    for (monotonic, boottime) in [(5 * HOUR, 7 * HOUR), (1_000_000_000, 2_000_000_000)] {
+        let clocks = Some(stockade_confine::Clocks { monotonic, boottime });
+        let mut handle = launch(&Options { clocks, ..Options::default() }, |_| {
+            let shows =
+                |id, nanos| (nanos / 1_000_000_000..=nanos / 1_000_000_000 + 60).contains(&seconds(id));
+            u8::from(!shows(ClockId::Monotonic, monotonic))
+                + 2 * u8::from(!shows(ClockId::Boottime, boottime))
+        })
+        .expect("launch");
+        assert_eq!(handle.wait().expect("waitid"), End::Exited(0), "{:?}", handle.crash_report());
+    }
+    // Those of the front are as they were.
+    assert!(seconds(ClockId::Monotonic) - outside[0] < 60 && seconds(ClockId::Boottime) - outside[1] < 60);
 }
 
 fn locked_down() {

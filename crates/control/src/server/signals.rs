@@ -21,6 +21,7 @@ pub(super) fn signal(sandbox: &Arc<Sandbox>, args: SignalArgs, _: Files) -> Resu
         return Ok(Nothing {});
     }
     let info = SigInfo::new(args.signo, si::SI_USER);
+    let _changing = kernel.changing();
     let tree = kernel.tree.lock();
     match args.mode {
         SignalDeliveryMode::Process => {

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn counts_expirations_and_goes_on_when_read() {
-        let timers = TimerQueue::new().unwrap();
+        let timers = TimerQueue::new(Arc::default()).unwrap();
         let timer = TimerFd::new(c::CLOCK_MONOTONIC, Base::Monotonic, &timers);
         let file = anon::file("[timerfd]", timer.clone(), c::O_RDWR);
         assert_eq!(read(&file), Err(Errno::EAGAIN));

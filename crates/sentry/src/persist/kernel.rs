@@ -1,8 +1,10 @@
 //! Saving and restoring as a whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use stockade_platform::Platform;
 
 use super::error::{RestoreError, SaveError};
@@ -12,6 +14,7 @@ use super::restorer::Restorer;
 use super::saver::Saver;
 use super::state::KernelState;
 use crate::mm::persist::MemoryManagerState;
+use crate::strace::TracingState;
 use crate::task::persist::{PidNamespaceState, TreeState, UtsState};
 use crate::task::{Frozen, Kernel, KernelConfig, KernelRoots};
 use crate::time::Base;
@@ -24,6 +27,8 @@ pub struct KernelInfo {
     pub config: KernelConfig,
     /// What its clocks showed when it was saved.
     pub clocks: Clocks,
+    /// States of the processor that its threads have, as in XCR0.
+    pub xfeatures: u64,
     /// The number of the first process, 0 for none.
     pub init: i32,
     root_pidns: Id<PidNamespaceState>,
@@ -35,6 +40,14 @@ pub struct KernelInfo {
     tasks_refused: u64,
     /// Whether it was paused.
     paused: bool,
+    /// Processes that went on and whose parents do not know yet.
+    #[serde(default)]
+    continued: Vec<i32>,
+    #[serde(default)]
+    tracing: TracingState,
+    /// What those keep who use the kernel, by their names.
+    #[serde(default)]
+    pub beside: BTreeMap<String, ByteBuf>,
 }
 
 /// Clocks at one moment, in nanoseconds.
@@ -84,6 +97,7 @@ impl Frozen {
         let info = KernelInfo {
             config: kernel.config.clone(),
             clocks: Clocks::now(),
+            xfeatures: kernel.platform.layout().xfeatures,
             init: kernel.init_tgid(),
             root_pidns: saver.id(&kernel.root_pidns),
             root_uts: saver.id(&kernel.root_uts),
@@ -91,6 +105,9 @@ impl Frozen {
             memory_kills: memory_kills as u64,
             tasks_refused: tasks_refused as u64,
             paused: kernel.is_paused(),
+            continued: kernel.continued.lock().clone(),
+            tracing: kernel.tracing.save(),
+            beside: BTreeMap::new(),
         };
         saver.run();
         let problems = saver.problems();
@@ -134,6 +151,15 @@ impl Kernel {
         pages: &mut dyn PageSource,
         host: &mut dyn HostResources,
     ) -> Result<Restored, RestoreError> {
+        check_processor(state.info.xfeatures, platform.layout().xfeatures)?;
+        // Each takes a thread, or a process, of the host.
+        let (tasks, spaces) = (state.tasks.len(), state.memory_managers.len());
+        if tasks > config.max_tasks || spaces > tasks {
+            let most = config.max_tasks;
+            return Err(RestoreError::new(format!(
+                "{tasks} tasks with {spaces} address spaces cannot be; {most} tasks may"
+            )));
+        }
         let roots = state.roots()?;
         let (pidns, uts) = (Arc::clone(&roots.pidns), Arc::clone(&roots.uts));
         let kernel = Self::with_roots(platform, config, roots);
@@ -142,16 +168,55 @@ impl Kernel {
         let info = state.hand_over(&mut restorer);
         restorer.supply(info.root_pidns, pidns)?;
         restorer.supply(info.root_uts, uts)?;
+        let frozen = kernel.hold();
+        match info.restore(&mut restorer).and_then(|()| frozen.thaw()) {
+            Ok(()) => Ok(Restored { frozen }),
+            Err(e) => {
+                frozen.give_up();
+                Err(e)
+            }
+        }
+    }
+}
+
+impl KernelInfo {
+    /// Makes everything that processes have, but for their threads.
+    fn restore(self, restorer: &mut Restorer<'_>) -> Result<(), RestoreError> {
+        let kernel = Arc::clone(restorer.kernel());
         restorer.chain::<DentryState>(DentryState::parent)?;
-        let tree = info.tree.restore(&mut restorer)?;
+        let tree = self.tree.restore(restorer)?;
+        if self.init != 0 && !tree.groups.contains_key(&self.init) || tree.tasks.is_empty() {
+            return Err(RestoreError::new("there is no first process, or no process at all"));
+        }
+        *kernel.continued.lock() = self.continued;
+        kernel.tracing.restore(self.tracing);
+        kernel.goes_on_with(self.init, self.paused, self.memory_kills, self.tasks_refused);
+        *kernel.tree.lock() = tree;
         restorer.finish()?;
         for (mm, space) in restorer.all::<MemoryManagerState>()?.into_iter().zip(0..) {
             mm.restore_pages(space, restorer.pages)?;
         }
-        kernel.count_refusals(info.memory_kills, info.tasks_refused);
-        let frozen = kernel.thaw(tree, info.init, info.paused)?;
-        Ok(Restored { frozen })
+        Ok(())
     }
+}
+
+/// Whether a processor has all states that threads have (XSAVE).
+fn check_processor(needed: u64, has: u64) -> Result<(), RestoreError> {
+    const NAMES: [(u64, &str); 5] = [
+        (1 << 2, "AVX"),
+        (0b111 << 5, "AVX-512"),
+        (1 << 9, "protection keys"),
+        (0b11 << 17, "AMX"),
+        (1 << 19, "APX"),
+    ];
+    let missing = needed & !has;
+    if missing == 0 {
+        return Ok(());
+    }
+    let names: Vec<&str> =
+        NAMES.iter().filter(|(bits, _)| missing & bits != 0).map(|&(_, name)| name).collect();
+    let names = if names.is_empty() { format!("{missing:#x}") } else { names.join(", ") };
+    Err(RestoreError::new(format!("this processor lacks what the saved one had: {names}")))
 }
 
 impl KernelState {
@@ -164,5 +229,18 @@ impl KernelState {
             pidns: pidns.ok_or_else(|| missing("PID"))?.clone().make(None)?,
             uts: uts.ok_or_else(|| missing("UTS"))?.clone().make()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_may_have_more() {
+        assert!(check_processor(7, 7).is_ok() && check_processor(3, 0xe7).is_ok());
+        let error = check_processor(0xe7, 3).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("this processor lacks what the saved one had: AVX, AVX-512"));
+        assert!(check_processor(1 << 40, 3).is_err());
     }
 }

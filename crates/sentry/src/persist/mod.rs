@@ -14,6 +14,8 @@ mod pages;
 mod restorer;
 mod saver;
 mod state;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use component::{Component, Identity, Listed};
 pub use counter::Counter;

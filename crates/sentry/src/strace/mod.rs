@@ -6,12 +6,14 @@ mod filter;
 mod format;
 mod log;
 pub mod names;
+mod persist;
 mod queue;
 mod structs;
 
 pub use event::{End, Event, Record};
 pub use filter::{Filter, UnknownCall, near};
 pub(crate) use log::{ended, packet, signal};
+pub use persist::TracingState;
 pub use queue::{Batch, Queue};
 pub use structs::Struct;
 

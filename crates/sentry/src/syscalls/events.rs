@@ -109,23 +109,23 @@ fn wait(ctx: &Ctx, a: &Args, deadline: Option<Instant>) -> SysResult {
     Ok(events.len() as u64)
 }
 
-fn deadline_in_ms(ms: i32) -> Option<Instant> {
-    u64::try_from(ms).ok().and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)))
+fn deadline_in_ms(ctx: &Ctx, ms: i32) -> Option<Instant> {
+    u64::try_from(ms).ok().and_then(|ms| ctx.patience.deadline_after(Duration::from_millis(ms)))
 }
 
 pub(super) fn epoll_wait(ctx: &mut Ctx, a: &Args) -> SysResult {
-    wait(ctx, a, deadline_in_ms(a.i32(3)))
+    wait(ctx, a, deadline_in_ms(ctx, a.i32(3)))
 }
 
 pub(super) fn epoll_pwait(ctx: &mut Ctx, a: &Args) -> SysResult {
     mask_for_call(ctx, a.u64(4), a.u64(5))?;
-    end_masked(ctx, wait(ctx, a, deadline_in_ms(a.i32(3))))
+    end_masked(ctx, wait(ctx, a, deadline_in_ms(ctx, a.i32(3))))
 }
 
 pub(super) fn epoll_pwait2(ctx: &mut Ctx, a: &Args) -> SysResult {
     let deadline = match a.u64(3) {
         0 => None,
-        addr => Instant::now().checked_add(ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?),
+        addr => ctx.patience.deadline_after(ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?),
     };
     mask_for_call(ctx, a.u64(4), a.u64(5))?;
     end_masked(ctx, wait(ctx, a, deadline))

@@ -21,6 +21,7 @@ mod mount;
 mod names;
 mod namespaces;
 mod open;
+mod patience;
 mod policy;
 pub(crate) mod poll;
 mod posix_timer;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use stockade_abi::Errno;
 use stockade_platform::GuestThread;
 
+use self::patience::Patience;
 use crate::diagnosis;
 use crate::mm::MemoryManager;
 use crate::observe;
@@ -126,6 +128,8 @@ pub struct Ctx {
     pub(crate) stopped: bool,
     /// Whether the guest thread is no more.
     pub(crate) dead: bool,
+    /// How long its calls wait.
+    pub(crate) patience: Patience,
     thread: Box<dyn GuestThread>,
 }
 
@@ -138,7 +142,16 @@ impl Ctx {
         files: Arc<FdTable>,
         thread: Box<dyn GuestThread>,
     ) -> Self {
-        Self { task, mm, files, flow: Flow::Return, stopped: true, dead: false, thread }
+        Self {
+            task,
+            mm,
+            files,
+            flow: Flow::Return,
+            stopped: true,
+            dead: false,
+            patience: Patience::default(),
+            thread,
+        }
     }
 
     /// The guest thread.
@@ -154,6 +167,7 @@ impl Ctx {
 /// Carries a call out.
 pub fn dispatch(ctx: &mut Ctx, number: u64, args: &Args) -> SysResult {
     counts::note(number);
+    ctx.patience.begin();
     let entry = usize::try_from(number).ok().and_then(|n| table::BY_NUMBER.get(n)).copied().flatten();
     let observed = observe::begin(&ctx.task, number);
     let result = if ctx.task.kernel.tracing.is_on() {

@@ -107,7 +107,7 @@ fn timeout(ctx: &Ctx, addr: u64) -> Result<Option<Instant>, Errno> {
     if addr == 0 {
         return Ok(None);
     }
-    Ok(Instant::now().checked_add(ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?))
+    Ok(ctx.patience.deadline_after(ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?))
 }
 
 /// Stores what is left of a time-out; that it cannot be stored is no error (select(2)).
@@ -234,7 +234,7 @@ pub(super) fn select(ctx: &mut Ctx, a: &Args) -> SysResult {
                 return Err(Errno::EINVAL);
             }
             let t = Timeval { sec: t.sec.saturating_add(t.usec / 1_000_000), usec: t.usec % 1_000_000 };
-            Instant::now().checked_add(t.to_duration()?)
+            ctx.patience.deadline_after(t.to_duration()?)
         }
     };
     let result = no_restart(do_select(ctx, a.i32(0), [a.u64(1), a.u64(2), a.u64(3)], deadline));

@@ -1,7 +1,7 @@
 //! Reading and writing (read(2), write(2), readv(2), pread(2), lseek(2)).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
@@ -37,7 +37,7 @@ pub(super) fn wait_on<T>(
     attempt: impl FnMut() -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let _registration = queue.register(ready | Readiness::ALWAYS, ctx.task.waiter.clone());
-    let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+    let deadline = timeout.and_then(|t| ctx.patience.deadline_after(t));
     ctx.task.block_on(deadline, attempt).map_err(|e| match e {
         Errno::ETIMEDOUT => Errno::EAGAIN,
         Errno::ERESTARTSYS if timeout.is_some() => Errno::EINTR,

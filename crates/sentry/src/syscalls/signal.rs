@@ -1,7 +1,6 @@
 //! Signals (rt_sigaction(2), kill(2), sigtimedwait(2), sigsuspend(2), sigaltstack(2)).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
@@ -112,7 +111,7 @@ pub(super) fn rt_sigtimedwait(ctx: &mut Ctx, a: &Args) -> SysResult {
         0 => None,
         addr => {
             let timeout = ctx.mm.copy_in::<Timespec>(addr)?.to_duration()?;
-            Instant::now().checked_add(timeout)
+            ctx.patience.deadline_after(timeout)
         }
     };
     let task = Arc::clone(&ctx.task);
@@ -360,7 +359,7 @@ impl Task {
     /// Whether there is something to do beside the signals of a set that a call takes itself.
     fn has_other_work(&self, taken: SigSet) -> bool {
         use crate::task::work;
-        if self.work() & (work::EXIT | work::STOP) != 0 {
+        if self.work() & (work::EXIT | work::STOP | work::SAVE) != 0 {
             return true;
         }
         let pending = self.pending_signals();

@@ -16,7 +16,6 @@ use stockade_platform::{Context, FpState};
 
 use super::kernel::Kernel;
 use super::thread::{Task, work};
-use super::tree::Tree;
 use crate::persist::{RestoreError, SaveError};
 use crate::syscalls::Ctx;
 
@@ -32,6 +31,8 @@ pub(crate) struct Standing {
     pub(crate) context: Context,
     /// The call that was interrupted, and by which rule it would be made again.
     pub(crate) restart: Option<(u64, Errno)>,
+    /// When that ends by itself.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// A kernel in which nobody moves, for as long as this lives.
@@ -65,41 +66,11 @@ impl Kernel {
         Ok(frozen)
     }
 
-    /// Has the tasks of a restored tree go on to where they stood.
-    ///
-    /// # Errors
-    /// If they are too many, for the limit or for the host; all are ended then.
-    pub(crate) fn thaw(
-        self: &Arc<Self>,
-        tree: Tree,
-        init: i32,
-        paused: bool,
-    ) -> Result<Frozen, RestoreError> {
-        if init != 0 && !tree.groups.contains_key(&init) || tree.tasks.is_empty() {
-            return Err(RestoreError::new("there is no first process"));
-        }
+    /// A kernel without tasks yet, in which none will move.
+    pub(crate) fn hold(self: &Arc<Self>) -> Frozen {
         let still = self.still.write_arc();
-        self.init.store(init, Ordering::Relaxed);
-        self.paused.store(paused, Ordering::SeqCst);
         self.freezing.store(true, Ordering::SeqCst);
-        let tasks: Vec<Arc<Task>> = tree.tasks.values().cloned().collect();
-        *self.tree.lock() = tree;
-        let frozen = Frozen { kernel: Arc::clone(self), _still: still };
-        let started = tasks.iter().try_for_each(|task| frozen.start(task));
-        let stand = started.and_then(|()| {
-            let stand = frozen.wait().map_err(|e| RestoreError::new(e.to_string()));
-            let failed = tasks.iter().any(|task| task.exiting.load(Ordering::SeqCst));
-            stand.and(if failed {
-                Err(RestoreError::refused("a thread cannot be made", Errno::EAGAIN))
-            } else {
-                Ok(())
-            })
-        });
-        if let Err(e) = stand {
-            frozen.end(SIGKILL);
-            return Err(e);
-        }
-        Ok(frozen)
+        Frozen { kernel: Arc::clone(self), _still: still }
     }
 
     /// Whether nobody moves.
@@ -115,14 +86,51 @@ impl Frozen {
         &self.kernel
     }
 
+    /// Has the tasks of a restored tree go on to where they stood.
+    ///
+    /// # Errors
+    /// If they are too many, for the limit or for the host; those that were started end then.
+    pub(crate) fn thaw(&self) -> Result<(), RestoreError> {
+        let tasks: Vec<Arc<Task>> = self.kernel.tree.lock().tasks.values().cloned().collect();
+        for task in &tasks {
+            self.start(task)?;
+        }
+        self.wait().map_err(|e| RestoreError::new(e.to_string()))?;
+        match tasks.iter().any(|task| task.exiting.load(Ordering::SeqCst)) {
+            false => Ok(()),
+            true => Err(RestoreError::refused("a thread cannot be made", Errno::EAGAIN)),
+        }
+    }
+
+    /// Takes back what was restored, as it cannot go on.
+    pub(crate) fn give_up(self) {
+        {
+            let mut tree = self.kernel.tree.lock();
+            // Those that have no thread hold the kernel, and it them.
+            let unborn = |task: &Arc<Task>| task.standing.lock().is_some() && !task.has_thread();
+            let gone: Vec<i32> = tree.tasks.values().filter(|t| unborn(t)).map(|t| t.tid()).collect();
+            for tid in gone {
+                tree.tasks.remove(&tid);
+                for group in tree.groups.values_mut() {
+                    group.threads.retain(|thread| thread.tid() != tid);
+                }
+            }
+            tree.groups.retain(|_, group| !group.threads.is_empty());
+        }
+        self.end(SIGKILL);
+    }
+
     /// Has a thread serve a restored task, and stand.
     fn start(&self, task: &Arc<Task>) -> Result<(), RestoreError> {
         let refused = |e| RestoreError::refused("a thread cannot be made", e);
-        let standing = task.standing.lock().take().ok_or_else(|| refused(Errno::ESRCH))?;
         self.kernel.count_task().map_err(refused)?;
-        task.mark(work::SAVE);
         self.kernel.hold_if_paused(task);
-        super::run::go_on(task, standing, 0).map_err(refused)
+        let standing = task.standing.lock().take().unwrap_or_default();
+        super::run::go_on(task, standing, 0).map_err(|e| {
+            self.kernel.uncount_task();
+            *task.standing.lock() = Some(Standing::default());
+            refused(e)
+        })
     }
 
     /// Waits until all stand; who ends is waited for.
@@ -171,7 +179,12 @@ impl Task {
     /// Whether a call ended for the sake of saving, and for nothing that the guest may see.
     pub(super) fn is_only_saved(&self) -> bool {
         let pending = self.work();
-        pending & work::SAVE != 0 && pending & (work::SIGNAL | work::STOP | work::EXIT) == 0
+        if pending & work::SAVE == 0 || pending & (work::STOP | work::EXIT) != 0 {
+            return false;
+        }
+        // That there is something to look at does not say that it is for now.
+        let signals = self.pending_signals();
+        signals.minus(self.signals.lock().mask).is_empty()
     }
 }
 
@@ -194,7 +207,7 @@ impl Ctx {
         // A frame that the guest destroyed ends it when it goes on.
         context.fp = Some(self.thread().fp_state().unwrap_or_else(|_| FpState::default()));
         let task = Arc::clone(&self.task);
-        *task.standing.lock() = Some(Standing { context, restart });
+        *task.standing.lock() = Some(Standing { context, restart, deadline: self.patience.kept() });
         let over = || {
             let pending = task.work();
             pending & work::SAVE == 0 || pending & work::EXIT != 0 && !task.kernel.is_frozen()

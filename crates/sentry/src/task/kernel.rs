@@ -150,6 +150,7 @@ impl Kernel {
         HOST_FDS.set_limit(config.host_descriptors);
         limit_kernel_memory(config.memory);
         let memory_files = Budget::new(config.disk);
+        let still = Arc::<RwLock<()>>::default();
         Ok(Arc::new(Self {
             vdso: Vdso::new(&platform.layout().host_vdso)?,
             platform,
@@ -159,7 +160,7 @@ impl Kernel {
             root_uts: roots.uts,
             futexes: FutexTable::default(),
             clock: Clock::default(),
-            timers: TimerQueue::new()?,
+            timers: TimerQueue::new(Arc::clone(&still))?,
             boot_id: random_bytes(),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
@@ -174,7 +175,7 @@ impl Kernel {
             paused: AtomicBool::new(false),
             freezing: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
-            still: Arc::default(),
+            still,
             init: AtomicI32::new(0),
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),
@@ -216,8 +217,11 @@ impl Kernel {
         (self.memory_kills.load(Ordering::Relaxed), self.tasks_refused())
     }
 
-    /// It had refused so many before it was saved.
-    pub(crate) fn count_refusals(&self, kills: u64, tasks: u64) {
+    /// It has this first process, is paused or not, and had refused so many before it was saved.
+    pub(crate) fn goes_on_with(&self, init: i32, paused: bool, kills: u64, tasks: u64) {
+        self.init.store(init, Ordering::Relaxed);
+        self.paused.store(paused, Ordering::SeqCst);
+
         self.memory_kills.store(usize::try_from(kills).unwrap_or(usize::MAX), Ordering::Relaxed);
         self.tasks_refused.store(usize::try_from(tasks).unwrap_or(usize::MAX), Ordering::Relaxed);
     }

@@ -32,7 +32,10 @@ pub fn start(kernel: &Arc<Kernel>, limit: u64) -> Result<(), Errno> {
 
 fn watch(kernel: &Weak<Kernel>, limit: u64) {
     while let Some(kernel) = kernel.upgrade() {
-        let used = look(&kernel, limit);
+        let used = {
+            let _changing = kernel.changing();
+            look(&kernel, limit)
+        };
         drop(kernel);
         let room = limit.saturating_sub(used);
         let pause = Duration::from_nanos((u128::from(room) * 1_000_000_000 / u128::from(RATE)) as u64);

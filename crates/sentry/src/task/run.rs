@@ -26,7 +26,7 @@ const SYSCALL_LEN: u64 = 2;
 /// # Errors
 /// EAGAIN if the host has no more threads.
 pub(super) fn spawn(task: &Arc<Task>, start: Context, child_tid: u64) -> Result<(), Errno> {
-    go_on(task, Standing { context: start, restart: None }, child_tid)
+    go_on(task, Standing { context: start, ..Standing::default() }, child_tid)
 }
 
 /// Has a thread of the sentry serve a task that stood somewhere.
@@ -44,6 +44,7 @@ fn serve(task: &Arc<Task>, from: Standing, child_tid: u64) {
     super::current::set_current(Some(Arc::clone(task)));
     let status = match begin(task, from.context, child_tid) {
         Some(mut ctx) => {
+            ctx.patience.set_kept(from.deadline);
             let status = ctx.serve(from.restart);
             ctx.leave();
             status
@@ -252,17 +253,18 @@ impl Ctx {
 
     /// A call has a result and the thread stands after its instruction.
     fn after_call(&mut self, number: u64, result: SysResult) -> Next {
-        match result {
-            Err(e) if e.is_restart() => self.return_to_guest(Some((number, e))),
+        let restart = match result {
+            Err(e) if e.is_restart() => Some((number, e)),
             // No signal has ended it: but for the saving it would wait on.
-            Err(Errno::EINTR) if self.task.is_only_saved() => {
-                self.return_to_guest(Some((number, Errno::ERESTARTNOHAND)))
-            }
-            result => {
-                self.thread().context_mut().regs.rax = to_rax(result);
-                self.return_to_guest(None)
-            }
+            Err(Errno::EINTR) if self.task.is_only_saved() => Some((number, Errno::ERESTARTNOHAND)),
+            _ => None,
+        };
+        if restart.is_none() {
+            self.thread().context_mut().regs.rax = to_rax(result);
+        } else if self.task.work() & work::SAVE != 0 {
+            self.patience.keep();
         }
+        self.return_to_guest(restart)
     }
 
     /// Does all that is pending, then lets a stopped thread go on. `restart`: the call it was in was interrupted.
@@ -294,6 +296,7 @@ impl Ctx {
                     Action::Exit(status) => self.task.exit_group(status),
                     Action::Stop(signo) => self.task.start_group_stop(signo),
                     Action::Handle { action, info, mask } => {
+                        self.patience.forget();
                         if let Some((number, error)) = restart.take() {
                             self.resolve_restart(number, error, Some(&action));
                         }

@@ -49,7 +49,7 @@ pub fn update(kernel: &Arc<Kernel>, file: &Arc<File>, fd: i32) {
             slot: Slot::default(),
             me: me.clone(),
         });
-        *registration = Some(queue.register(Readiness::all(), watch));
+        *registration = Some((fd, queue.register(Readiness::all(), watch)));
     }
 }
 

@@ -466,6 +466,11 @@ impl Task {
         *affinity = Some(mask);
     }
 
+    /// Whether a guest thread is its own.
+    pub(super) fn has_thread(&self) -> bool {
+        self.kicker.read().is_some()
+    }
+
     /// About to let the guest run. False if there is work, and then it must not.
     pub(super) fn enter_guest(&self) -> bool {
         self.mode.store(MODE_GUEST, Ordering::SeqCst);

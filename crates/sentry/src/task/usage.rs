@@ -138,6 +138,7 @@ impl Task {
     pub(super) fn has_used(&self, used: Usage) {
         *self.account.guest.lock() = used;
         *self.account.before.lock() = used;
+        self.waiter.has_waited(used.waits);
     }
 
     /// Another guest thread takes over: what this one has used is history.

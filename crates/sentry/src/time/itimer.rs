@@ -1,5 +1,7 @@
 //! Interval timers (setitimer(2)), in nanoseconds.
 
+mod persist;
+
 use std::sync::{Arc, Weak};
 
 use super::clock::Base;
@@ -9,6 +11,8 @@ use super::process_timers::Due;
 use super::queue::Slot;
 use super::timer_clock::TimerClock;
 use crate::task::{Kernel, ThreadGroup};
+
+pub(super) use persist::ItimerState;
 
 /// Value and period of a timer; 0 for a value that is not armed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,11 @@
 //!
 //! A periodic one rests from its expiration until its signal is taken; what it missed by then is its overrun.
 
+mod persist;
+
 use std::sync::{Arc, Weak};
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::signal::SigInfo;
 
@@ -14,6 +17,8 @@ use super::queue::Slot;
 use super::timer_clock::TimerClock;
 use crate::signal::TimerMark;
 use crate::task::{Kernel, Task};
+
+pub(super) use persist::PosixTimerState;
 
 /// What happens when it expires.
 #[derive(Clone)]
@@ -38,7 +43,7 @@ pub struct TimerSpec {
     pub value: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Status {
     Disarmed,
     Armed,

@@ -1,5 +1,7 @@
 //! Timers that belong to a process and send it signals.
 
+mod persist;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,6 +18,8 @@ use crate::signal::Queued;
 use crate::task::deliver::From;
 use crate::task::{Kernel, ThreadGroup, Tree};
 use crate::vfs::quota::{SIGNALS, Share};
+
+pub use persist::ProcessTimersState;
 
 /// Which timer of a process an alarm is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

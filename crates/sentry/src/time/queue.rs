@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 
 use super::clock::Base;
@@ -74,14 +74,14 @@ pub struct TimerQueue {
 }
 
 impl TimerQueue {
-    /// An empty queue.
+    /// An empty queue. `changing` is held while alarms are told ([`Kernel::changing`](crate::task::Kernel::changing)).
     ///
     /// # Errors
     /// EMFILE, ENFILE without the two descriptors of the host that it needs.
-    pub fn new() -> Result<Arc<Self>, Errno> {
+    pub fn new(changing: Arc<RwLock<()>>) -> Result<Arc<Self>, Errno> {
         Ok(Arc::new(Self {
             state: Mutex::default(),
-            service: Service::new()?,
+            service: Service::new(changing)?,
             clock_sets: AtomicU64::new(0),
         }))
     }
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn tells_in_time_and_forgets_what_is_cancelled() {
-        let queue = TimerQueue::new().unwrap();
+        let queue = TimerQueue::new(Arc::default()).unwrap();
         let count = Arc::new(Count(AtomicU64::new(0)));
         let alarm: Arc<dyn Alarm> = count.clone();
         let in_ms = |base: Base, ms: u64| base.now() + ms * 1_000_000;
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_service_ends_with_its_queue() {
-        let queue = TimerQueue::new().unwrap();
+        let queue = TimerQueue::new(Arc::default()).unwrap();
         let alarm: Arc<dyn Alarm> = Waiter::new();
         queue
             .schedule(&Slot::default(), Base::Monotonic, super::super::interval::MAX, Arc::downgrade(&alarm))

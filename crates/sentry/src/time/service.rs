@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -29,16 +30,19 @@ pub(super) struct Service {
     /// A timer of the host that is cancelled when its clock is set.
     clock_set: Arc<OwnedFd>,
     started: AtomicBool,
+    /// Held while alarms are told.
+    changing: Arc<RwLock<()>>,
 }
 
 impl Service {
     /// # Errors
     /// EMFILE, ENFILE
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(super) fn new(changing: Arc<RwLock<()>>) -> Result<Self, Errno> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(errno)?;
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let clock_set = timerfd_create(TimerfdClockId::Realtime, flags).map_err(errno)?;
-        Ok(Self { wake: Arc::new(wake), clock_set: Arc::new(clock_set), started: AtomicBool::new(false) })
+        let (wake, clock_set) = (Arc::new(wake), Arc::new(clock_set));
+        Ok(Self { wake, clock_set, started: AtomicBool::new(false), changing })
     }
 
     /// Starts the thread, if that has not been done.
@@ -50,11 +54,13 @@ impl Service {
             return Ok(());
         }
         let (wake, clock_set) = (Arc::clone(&self.wake), Arc::clone(&self.clock_set));
-        let queue = Arc::downgrade(queue);
-        diagnosis::spawn("timers", STACK_SIZE, move || serve(&queue, &wake, &clock_set)).map_err(|_| {
-            self.started.store(false, Ordering::Release);
-            Errno::EAGAIN
-        })
+        let (queue, changing) = (Arc::downgrade(queue), Arc::clone(&self.changing));
+        diagnosis::spawn("timers", STACK_SIZE, move || serve(&queue, &changing, &wake, &clock_set)).map_err(
+            |_| {
+                self.started.store(false, Ordering::Release);
+                Errno::EAGAIN
+            },
+        )
     }
 
     /// Makes the thread look anew.
@@ -73,12 +79,16 @@ fn watch_clock(clock_set: &OwnedFd) {
     let _ = timerfd_settime(clock_set, flags, &far);
 }
 
-fn serve(queue: &Weak<TimerQueue>, wake: &OwnedFd, clock_set: &OwnedFd) {
+fn serve(queue: &Weak<TimerQueue>, changing: &RwLock<()>, wake: &OwnedFd, clock_set: &OwnedFd) {
     // Nobody's slack is this thread's to add; without it timers come a little later.
     let _ = rustix::thread::set_current_timer_slack(Some(NonZeroU64::MIN));
     watch_clock(clock_set);
     loop {
-        let Some(next) = queue.upgrade().map(|queue| queue.expire()) else { return };
+        let expire = |queue: Arc<TimerQueue>| {
+            let _changing = changing.read();
+            queue.expire()
+        };
+        let Some(next) = queue.upgrade().map(expire) else { return };
         let timeout = next.map(|left: Duration| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
@@ -96,6 +106,7 @@ fn serve(queue: &Weak<TimerQueue>, wake: &OwnedFd, clock_set: &OwnedFd) {
             let _ = rustix::io::read(clock_set, &mut count);
             watch_clock(clock_set);
             if let Some(queue) = queue.upgrade() {
+                let _changing = changing.read();
                 queue.clock_was_set();
             }
         }

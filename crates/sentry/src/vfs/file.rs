@@ -74,8 +74,8 @@ pub struct File {
     counted: Counted,
     /// F_SETOWN
     pub owner: Mutex<Owner>,
-    /// Watching for O_ASYNC.
-    pub sigio: Mutex<Option<Registration>>,
+    /// Watching for O_ASYNC, and what signals call the file.
+    pub sigio: Mutex<Option<(i32, Registration)>>,
 }
 
 /// Status flags that F_SETFL changes.

@@ -54,3 +54,90 @@ fn what_cannot_be_saved_is_named_and_the_sandbox_goes_on() {
     sandbox.say("");
     assert_eq!(sandbox.finish(), 3 << 8);
 }
+
+/// Saves and restores a sandbox `times` times while it runs.
+fn again(mut sandbox: Sandbox, times: u32) -> Sandbox {
+    for _ in 0..times {
+        std::thread::sleep(Duration::from_millis(15));
+        sandbox = sandbox.save_and_restore();
+    }
+    sandbox
+}
+
+#[test]
+fn sleeps_end_when_they_would_have() {
+    let mut sandbox = Sandbox::start(
+        r#"
+        static double now(void) {
+            struct timespec t;
+            clock_gettime(CLOCK_MONOTONIC, &t);
+            return t.tv_sec + t.tv_nsec / 1e9;
+        }
+        #include <poll.h>
+        #include <sys/epoll.h>
+        #include <sys/select.h>
+        int main(void) {
+            struct timespec t = {0, 400000000};
+            struct timeval v = {0, 400000};
+            sigset_t set;
+            siginfo_t info;
+            sigemptyset(&set);
+            sigaddset(&set, SIGUSR1);
+            sigprocmask(SIG_BLOCK, &set, NULL);
+            int word = 1;
+            for (int i = 0; i < 6; i++) {
+                SAY("begin %d", i);
+                double begin = now();
+                errno = 0;
+                long r = -2;
+                switch (i) {
+                case 0: r = nanosleep(&t, &t); break;
+                case 1: r = poll(NULL, 0, 400); break;
+                case 2: r = select(0, NULL, NULL, NULL, &v); break;
+                case 3: t.tv_nsec = 400000000; r = sigtimedwait(&set, &info, &t); break;
+                case 4: r = ppoll(NULL, 0, &t, NULL); break;
+                case 5: t.tv_nsec = 400000000;
+                        r = syscall(SYS_futex, &word, 0 /* FUTEX_WAIT */, 1, &t); break;
+                }
+                int e = errno;
+                double took = now() - begin;
+                SAY("%d: %ld %s %s", i, r, r < 0 ? strerror(e) : "-",
+                    took < 0.399 ? "early" : took > 4 ? "late" : "in time");
+            }
+            return 0;
+        }"#,
+    );
+    for (i, end) in
+        ["0 -", "0 -", "0 -", "-1 Resource temporarily unavailable", "0 -", "-1 Connection timed out"]
+            .into_iter()
+            .enumerate()
+    {
+        sandbox.expect(&format!("begin {i}"));
+        sandbox = again(sandbox, 2);
+        sandbox.expect(&format!("{i}: {end} in time"));
+    }
+    assert_eq!(sandbox.finish(), 0);
+}
+
+#[test]
+fn registers_survive() {
+    let mut sandbox = Sandbox::start(
+        r#"
+        int main(void) {
+            /* All kinds of registers, while nobody makes calls. */
+            SAY("begin");
+            double sum = 0;
+            uint64_t hash = 14695981039346656037ull;
+            for (uint64_t i = 1; i <= 500000000; i++) {
+                sum += 1.0 / i;
+                hash = (hash ^ (i & 255)) * 1099511628211ull;
+            }
+            SAY("%.9f %016lx", sum, hash);
+            return 0;
+        }"#,
+    );
+    sandbox.expect("begin");
+    sandbox = again(sandbox, 4);
+    sandbox.expect("20.607334322 2741cf0aa3a6f725");
+    assert_eq!(sandbox.finish(), 0);
+}

@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod calls;
+mod hostile;
+mod processes;
 mod sandbox;
+mod signals;

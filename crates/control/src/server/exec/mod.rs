@@ -59,6 +59,7 @@ impl Started {
 pub fn exec_async(sandbox: &Arc<Sandbox>, args: &ExecArgs, files: Files) -> Result<Started, Error> {
     sandbox.container(&args.container_id)?;
     let kernel = &sandbox.kernel;
+    let _changing = kernel.changing();
     let mounts = match args.mount_namespace {
         Some(of) => Arc::clone(&leader_of(sandbox, of)?.ns.read().mount),
         None => sandbox.mounts(),

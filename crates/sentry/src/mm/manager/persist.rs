@@ -18,6 +18,7 @@ use crate::persist::{
 };
 use crate::vfs::file::FileState;
 use crate::vfs::mount::PathState;
+use crate::vfs::quota::AREAS;
 
 /// Bytes moved at once.
 const CHUNK: u64 = 256 * 1024;
@@ -117,7 +118,8 @@ impl Component for MemoryManagerState {
         IDS.note(self.id);
         let platform = Arc::clone(&restorer.kernel().platform);
         let layout = platform.layout().clone();
-        if self.areas.len() > MAX_MAP_COUNT || self.auxv.len() > MAX_AUXV {
+        let too_many = self.areas.len() > MAX_MAP_COUNT || !AREAS.has_room(self.areas.len());
+        if too_many || self.auxv.len() > MAX_AUXV {
             return Err(RestoreError::new("it has too many areas"));
         }
         let mut areas: Vec<(u64, Vma)> = Vec::with_capacity(self.areas.len());
@@ -177,7 +179,11 @@ impl MemoryManager {
             if hidden {
                 protect(Prot::READ)?;
             }
-            let saved = self.save_range(range, |at, bytes| sink.write_run(space, at, bytes));
+            // Zeros are there without being written, but over a file.
+            let saved = self.save_range(range, |at, bytes| {
+                let zeros = vma.is_anonymous() && bytes.iter().all(|&byte| byte == 0);
+                if zeros { Ok(()) } else { sink.write_run(space, at, bytes) }
+            });
             if hidden {
                 protect(host_prot(vma.prot))?;
             }
@@ -209,9 +215,7 @@ impl MemoryManager {
                 at += PAGE_SIZE;
                 continue;
             }
-            if chunk[..n].iter().any(|&byte| byte != 0) {
-                write(at..at + n as u64, &chunk[..n]).map_err(Failure::Sink)?;
-            }
+            write(at..at + n as u64, &chunk[..n]).map_err(Failure::Sink)?;
             at += n as u64;
         }
         Ok(())

@@ -26,3 +26,24 @@ impl Component for ActionsState {
         Ok(Arc::new(Actions(Mutex::new(actions))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stockade_abi::signal::{SIGHUP, SIGRTMAX};
+
+    use super::*;
+    use crate::persist::tests::{restoring, saved};
+
+    #[test]
+    fn actions_come_back_and_are_one_for_each_signal() {
+        let actions = Arc::new(Actions::default());
+        let action = SigAction { handler: 0x1234, flags: 5, ..SigAction::default() };
+        actions.set(SIGRTMAX, action);
+        let state: ActionsState = saved(&actions);
+        restoring(|restorer| {
+            let again = state.restore(restorer).unwrap();
+            assert_eq!((again.get(SIGRTMAX), again.get(SIGHUP)), (action, SigAction::default()));
+            assert!(ActionsState(vec![action; 63]).restore(restorer).is_err());
+        });
+    }
+}

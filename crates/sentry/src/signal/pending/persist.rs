@@ -66,3 +66,36 @@ impl PendingState {
         Ok(queue)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stockade_abi::signal::{SIGRTMIN, SIGUSR1};
+
+    use super::*;
+    use crate::persist::tests::through_bytes;
+
+    #[test]
+    fn a_queue_comes_back_as_it_was() {
+        let mut queue = PendingQueue::default();
+        for value in 0..3 {
+            queue.push(SigInfo::queued(SIGRTMIN, 1, 2, value));
+        }
+        let mark = TimerMark { id: 4, seq: 9 };
+        queue.push_timer(SigInfo::timer(SIGUSR1, 4, 0, 7), mark);
+        queue.push_bare(SIGRTMIN + 1);
+        let mut again = through_bytes(&PendingState::save(&queue)).restore().unwrap();
+        assert_eq!((again.set(), again.len()), (queue.set(), queue.len()));
+        for signo in [SIGRTMIN, SIGUSR1, SIGRTMIN, SIGRTMIN + 1, SIGRTMIN, SIGRTMIN] {
+            assert_eq!(again.take(signo), queue.take(signo));
+        }
+    }
+
+    #[test]
+    fn what_is_no_signal_is_refused() {
+        for bytes in [vec![0; 128], vec![1; 127], Vec::new()] {
+            let state =
+                PendingState { set: SigSet::default(), queue: vec![(InfoState(ByteBuf::from(bytes)), None)] };
+            assert!(state.restore().is_err());
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::signal::persist::{ActionsState, PendingState};
 use crate::task::Limits;
 use crate::task::pidns::PidNamespaceState;
+use crate::time::persist::ProcessTimersState;
 
 /// A [`ThreadGroup`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +33,8 @@ pub struct ThreadGroupState {
     max_rss: u64,
     last_name: ByteBuf,
     oom_score_adj: i32,
+    #[serde(default)]
+    timers: ProcessTimersState,
     ended: Option<i32>,
 }
 
@@ -52,6 +55,7 @@ impl Component for ThreadGroupState {
         if tg.terminal.get().is_some() {
             return Err(Unsavable::new(format!("process {}", tg.tgid), "it has a terminal from outside"));
         }
+        let timers = tg.timers.save(saver);
         let signals = tg.signals.lock();
         let limits = tg.limits.read().all().to_vec();
         Ok(Self {
@@ -77,6 +81,7 @@ impl Component for ThreadGroupState {
             max_rss: tg.max_rss.load(Ordering::Relaxed),
             last_name: ByteBuf::from(tg.last_name.lock().clone()),
             oom_score_adj: tg.oom_score_adj.load(Ordering::Relaxed),
+            timers,
             ended: tg.exit_status(),
         })
     }
@@ -107,8 +112,15 @@ impl Component for ThreadGroupState {
         tg.max_rss.store(self.max_rss, Ordering::Relaxed);
         *tg.last_name.lock() = self.last_name.into_vec();
         tg.oom_score_adj.store(self.oom_score_adj, Ordering::Relaxed);
-        if let Some(status) = self.ended {
-            let _ = tg.ended.set(status);
+        match self.ended {
+            Some(status) => _ = tg.ended.set(status),
+            None => {
+                let (tg, timers) = (Arc::clone(&tg), self.timers);
+                restorer.later(move |restorer| {
+                    tg.cpu_limit.update();
+                    tg.timers.restore(timers, restorer)
+                });
+            }
         }
         Ok(tg)
     }

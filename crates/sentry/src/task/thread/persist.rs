@@ -20,6 +20,7 @@ use crate::syscalls::restart::RestartState;
 use crate::task::group::ThreadGroupState;
 use crate::task::pidns::PidNamespaceState;
 use crate::task::usage::Usage;
+use crate::time::clock::Deadline;
 use crate::vfs::persist::{FdTableState, FsContextState, MountNamespaceState};
 
 /// Bytes of `comm` without the zero.
@@ -127,6 +128,7 @@ struct StandingState {
     gs_base: u64,
     fp: ByteBuf,
     restart: Option<(u64, i32)>,
+    deadline: Option<Deadline>,
 }
 
 /// [`TaskSignals`](super::TaskSignals)
@@ -140,13 +142,14 @@ struct SignalsState {
 
 impl StandingState {
     fn save(standing: Standing) -> Self {
-        let Standing { context, restart } = standing;
+        let Standing { context, restart, deadline } = standing;
         Self {
             regs: context.regs,
             fs_base: context.fs_base,
             gs_base: context.gs_base,
             fp: ByteBuf::from(context.fp.unwrap_or_default().0),
             restart: restart.map(|(number, error)| (number, error.raw())),
+            deadline: deadline.map(Deadline::of),
         }
     }
 
@@ -156,8 +159,8 @@ impl StandingState {
             return Err(RestoreError::new("no state that a thread can stand in"));
         }
         let fp = Some(FpState(self.fp.into_vec()));
-        let (fs_base, gs_base) = (self.fs_base, self.gs_base);
-        Ok(Standing { context: Context { regs: self.regs, fs_base, gs_base, fp }, restart })
+        let context = Context { regs: self.regs, fs_base: self.fs_base, gs_base: self.gs_base, fp };
+        Ok(Standing { context, restart, deadline: self.deadline.map(Deadline::instant) })
     }
 }
 

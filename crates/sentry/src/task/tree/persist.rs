@@ -134,15 +134,77 @@ impl Tree {
             parent.children.insert(child);
         }
         // Upwards from everybody: nobody may be above himself.
+        let mut good = BTreeSet::from([0]);
         for &start in self.groups.keys() {
-            let mut at = start;
-            for _ in 0..=self.groups.len() {
+            let (mut at, mut path) = (start, Vec::new());
+            while !good.contains(&at) {
+                if path.len() > self.groups.len() {
+                    return Err(RestoreError::new(format!("process {start} is its own ancestor")));
+                }
+                path.push(at);
                 at = self.groups.get(&at).map_or(0, |group| group.parent);
             }
-            if at != 0 {
-                return Err(RestoreError::new(format!("process {start} is its own ancestor")));
-            }
+            good.extend(path);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::tests::{kernel, restoring, saver, through_bytes};
+    use crate::signal::Actions;
+    use crate::task::{Limits, ThreadGroup};
+
+    fn zombie(tree: &mut Tree, tgid: i32, parent: i32) {
+        let kernel = kernel();
+        while kernel.root_pidns.allocate(&[]) != Ok(tgid) {}
+        let (actions, pidns) = (Arc::new(Actions::default()), Arc::clone(&kernel.root_pidns));
+        let tg = ThreadGroup::new(&kernel, tgid, pidns, actions, Limits::default());
+        let zombie = Some(Zombie { status: 7 << 8, ..Zombie::default() });
+        let (threads, children) = (Vec::new(), BTreeSet::new());
+        let group = Group {
+            tg,
+            threads,
+            parent,
+            parent_tid: parent,
+            children,
+            pgid: 3,
+            sid: 2,
+            tty: None,
+            exit_signal: 17,
+            zombie,
+            stop_report: None,
+            continue_report: true,
+            auto_reap: false,
+        };
+        tree.groups.insert(tgid, group);
+    }
+
+    #[test]
+    fn nobody_is_his_own_ancestor() {
+        let mut tree = Tree::default();
+        for (tgid, parent) in [(1, 0), (2, 1), (3, 2), (4, 2)] {
+            zombie(&mut tree, tgid, parent);
+        }
+        assert!(tree.connect().is_ok());
+        assert_eq!(tree.groups[&2].children, BTreeSet::from([3, 4]));
+        tree.groups.get_mut(&2).unwrap().parent = 4;
+        assert!(tree.connect().is_err());
+        tree.groups.get_mut(&2).unwrap().parent = 2;
+        assert!(tree.connect().is_err());
+        tree.groups.get_mut(&2).unwrap().parent = 9;
+        assert!(tree.connect().is_err());
+    }
+
+    #[test]
+    fn references_to_nobody_are_refused() {
+        let mut tree = Tree::default();
+        zombie(&mut tree, 1, 0);
+        let state = through_bytes(&TreeState::save(&tree, &mut saver()));
+        assert_eq!((state.groups[0].zombie, state.groups[0].continue_report), (tree.groups[&1].zombie, true));
+        let error = restoring(|restorer| state.restore(restorer)).err().unwrap();
+        assert_eq!(error.to_string(), "thread group 0: there is no such entry");
     }
 }

@@ -102,6 +102,18 @@ pub enum DentryState {
 }
 
 impl DentryState {
+    /// A name, for tests.
+    #[cfg(test)]
+    pub(crate) fn name(
+        name: &[u8],
+        sb: Id<SuperBlockState>,
+        inode: Id<InodeState>,
+        parent: Option<Id<Self>>,
+    ) -> Self {
+        let name = ByteBuf::from(name);
+        Self::Name { id: 1, sb, inode, parent, name, deleted: false, last_link: false, linkable: false }
+    }
+
     /// The name above it.
     #[must_use]
     pub fn parent(&self) -> Option<Id<Self>> {

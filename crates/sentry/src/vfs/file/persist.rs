@@ -10,6 +10,7 @@ use stockade_abi::signal::SIGRTMAX;
 use super::{Counted, File, IDS, Owner, OwnerKind};
 use crate::creds::Credentials;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
+use crate::task::sigio;
 use crate::vfs::OPEN_FILES;
 use crate::vfs::mount::PathState;
 use crate::vfs::persist::FileOpsState;
@@ -24,6 +25,9 @@ pub struct FileState {
     position: u64,
     counted: Counted,
     owner: Option<OwnerState>,
+    /// What signals call it, with O_ASYNC.
+    #[serde(default)]
+    sigio: Option<i32>,
 }
 
 /// An [`Owner`].
@@ -56,6 +60,7 @@ impl Component for FileState {
                 signal: owner.signal,
                 creds: owner.creds.as_ref().map(|creds| saver.id(creds)),
             }),
+            sigio: file.sigio.lock().as_ref().map(|(fd, _)| *fd),
         })
     }
 
@@ -74,7 +79,7 @@ impl Component for FileState {
         };
         counted.map_err(|e| RestoreError::refused("it is written and executed at once", e))?;
         OPEN_FILES.add(1);
-        Ok(Arc::new(File {
+        let file = Arc::new(File {
             path,
             ops,
             flags: AtomicU32::new(self.flags),
@@ -85,7 +90,15 @@ impl Component for FileState {
             counted: self.counted,
             owner: Mutex::new(owner),
             sigio: Mutex::default(),
-        }))
+        });
+        if let Some(fd) = self.sigio {
+            let file = Arc::clone(&file);
+            restorer.later(move |restorer| {
+                sigio::update(restorer.kernel(), &file, fd);
+                Ok(())
+            });
+        }
+        Ok(file)
     }
 }
 
