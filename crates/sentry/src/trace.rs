@@ -1,6 +1,8 @@
 //! What tasks do and when, for whoever writes a trace: their calls, how they wait in them, when their guest code runs, and
 //! faults. Nobody waits for the writer: what finds no room is lost, and counted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use crate::observe::{self, TRACE};
@@ -53,7 +55,10 @@ struct Records {
 static RECORDS: Mutex<Records> = Mutex::new(Records { is_on: false, waiting: Vec::new(), lost: 0 });
 
 /// The one who writes. Recording goes on for as long as it lives.
-pub struct Reader(());
+pub struct Reader {
+    /// Another one may have begun since.
+    is_over: AtomicBool,
+}
 
 impl Reader {
     /// Begins to record; none if somebody does already. The first records name the tasks that there are.
@@ -71,7 +76,7 @@ impl Reader {
         for task in tasks {
             name(&task);
         }
-        Some(Self(()))
+        Some(Self { is_over: AtomicBool::new(false) })
     }
 
     /// Takes all that waits into `records`, which is emptied first; says how many were lost after these.
@@ -82,16 +87,26 @@ impl Reader {
         std::mem::take(&mut shared.lost)
     }
 
-    /// Ends it; what has been recorded can still be taken.
+    /// Nothing more is recorded; what has been can still be taken.
     pub fn stop(&self) {
-        observe::want_no_more(TRACE);
+        if !self.is_over.load(Ordering::Acquire) {
+            observe::want_no_more(TRACE);
+        }
+    }
+
+    /// Ends it, as dropping it does: another one can begin.
+    pub fn end(&self) {
+        let mut records = RECORDS.lock();
+        if !self.is_over.swap(true, Ordering::AcqRel) {
+            observe::want_no_more(TRACE);
+            *records = Records { is_on: false, waiting: Vec::new(), lost: 0 };
+        }
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.stop();
-        *RECORDS.lock() = Records { is_on: false, waiting: Vec::new(), lost: 0 };
+        self.end();
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::channel::{Channel, Collector, Sample};
@@ -27,6 +28,8 @@ pub struct CpuSampling {
     collector: Collector,
     rate: u32,
     begun: Duration,
+    /// Another one may have begun since: its timer is not this one's to stop.
+    is_over: AtomicBool,
 }
 
 impl CpuSampling {
@@ -38,7 +41,7 @@ impl CpuSampling {
         let rate = rate.clamp(1, MAX_RATE);
         let Some(collector) = CHANNEL.open() else { return Ok(None) };
         handle_signal()?;
-        let sampling = Self { collector, rate, begun: cpu_time() };
+        let sampling = Self { collector, rate, begun: cpu_time(), is_over: AtomicBool::new(false) };
         set_timer(1_000_000 / rate)?;
         Ok(Some(sampling))
     }
@@ -56,6 +59,9 @@ impl CpuSampling {
 
     /// Ends it; what arrived last can still be drained.
     pub fn stop(&self) {
+        if self.is_over.swap(true, Ordering::AcqRel) {
+            return;
+        }
         // Fails for no valid interval.
         let _ = set_timer(0);
         self.collector.close();

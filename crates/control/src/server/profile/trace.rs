@@ -53,8 +53,8 @@ impl Recording {
         let (writing, sandbox) = (Arc::clone(&recording), Arc::clone(sandbox));
         let write = move || {
             let written = writing.write(&sandbox, events, destination);
-            // Nothing is recorded for nobody.
-            writing.reader.stop();
+            // Nothing is recorded for nobody, and whoever is told of the end can begin anew.
+            writing.reader.end();
             writing.state.lock().written = Some(written);
             writing.changed.notify_all();
         };
