@@ -154,7 +154,8 @@ impl Sandbox {
 
     /// Gives it a line.
     pub(crate) fn say(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+        // In one write(2), for one read(2) to get all of it.
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Saves it; it goes on.
