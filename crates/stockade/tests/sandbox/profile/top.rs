@@ -56,7 +56,8 @@ fn figures_tell_who_does_what() {
 fn times_are_taken_only_while_somebody_looks() {
     let live = Live::script(&[], WORK);
     let mut client = connect(&live);
-    let _ = client.top().unwrap();
+    let first = client.top().unwrap();
+    assert_eq!(first.calls.iter().map(|call| call.timed).sum::<u64>(), 0, "{first:?}");
     std::thread::sleep(Duration::from_secs(13));
     let second = client.top().unwrap();
     let (timed, all) = (call(&second, "access").timed, call(&second, "access").count);
