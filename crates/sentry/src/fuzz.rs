@@ -1,8 +1,8 @@
 //! Entry points for fuzzers: each parser of bytes that a guest, or who made a guest's files, decides. `fuzz/` calls them
 //! with libFuzzer's inputs, the test below with its own, so that they cannot rot where that does not run.
 
+use std::fs;
 use std::io;
-use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::io::BufSource;
 use crate::loader;
 use crate::mm::UserMemory;
 use crate::net::unix::address;
-use crate::persist::{HostResources, KernelState, PageSource};
+use crate::persist::{HostResources, KernelState, PageObject, PageRun, PageSource};
 use crate::signal::frame;
 use crate::syscalls::control;
 use crate::task::{Kernel, KernelConfig};
@@ -64,11 +64,15 @@ pub fn kernel_state(data: &[u8]) {
 pub(crate) struct Nothing;
 
 impl PageSource for Nothing {
-    fn runs(&self, _space: u32) -> Vec<Range<u64>> {
+    fn runs(&self, _object: PageObject) -> Vec<PageRun> {
         Vec::new()
     }
 
-    fn read(&mut self, _space: u32, _at: u64, _bytes: &mut [u8]) -> io::Result<()> {
+    fn file(&self, _data: u64) -> Option<(Arc<fs::File>, u64)> {
+        None
+    }
+
+    fn read(&mut self, _data: u64, _bytes: &mut [u8]) -> io::Result<()> {
         Err(io::ErrorKind::NotFound.into())
     }
 }
@@ -232,7 +236,7 @@ mod tests {
     /// Changes of what is right get further than noise.
     #[test]
     fn nor_with_a_real_program() {
-        let program = std::fs::read("/bin/true").unwrap();
+        let program = fs::read("/bin/true").unwrap();
         assert!(loader::parse(&file(&program).unwrap()), "it is no program as it is");
         let mut random = Random(7);
         for round in 0..20_000 {

@@ -5,6 +5,8 @@ use std::fmt;
 use stockade_abi::Errno;
 use thiserror::Error;
 
+use super::pages::PageObject;
+
 /// Something that cannot be saved.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{what} cannot be saved: {why}")]
@@ -41,10 +43,10 @@ pub enum SaveError {
     #[error("not all threads of the sandbox stand still: {0}")]
     Moving(String),
     /// Memory could not be read.
-    #[error("the memory of address space {space} cannot be read at {at:#x}: {error}")]
+    #[error("the memory of {object} cannot be read at {at:#x}: {error}")]
     Memory {
-        /// Its index in the table of address spaces.
-        space: u32,
+        /// Whose it is.
+        object: PageObject,
         /// Where.
         at: u64,
         /// What the host said.

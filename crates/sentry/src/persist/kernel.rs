@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use stockade_platform::Platform;
 
+use super::component::Listed;
 use super::error::{RestoreError, SaveError};
 use super::id::Id;
-use super::pages::{HostResources, PageSink, PageSource};
+use super::pages::{HostResources, PageObject, PageSink, PageSource};
 use super::restorer::Restorer;
 use super::saver::Saver;
 use super::state::KernelState;
@@ -18,7 +19,7 @@ use crate::strace::TracingState;
 use crate::task::persist::{PidNamespaceState, TreeState, UtsState};
 use crate::task::{Frozen, Kernel, KernelConfig, KernelRoots};
 use crate::time::Base;
-use crate::vfs::persist::DentryState;
+use crate::vfs::persist::{DentryState, InodeState};
 
 /// What there is once in a kernel.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,8 +85,11 @@ impl Frozen {
     /// What cannot be saved (nothing was written then), or why pages could not be read or written.
     pub fn save(&self, sink: &mut dyn PageSink) -> Result<KernelState, SaveError> {
         let (state, mut saver) = self.collect()?;
-        for (mm, space) in saver.objects::<MemoryManagerState>().into_iter().zip(0..) {
-            mm.save_pages(space, sink)?;
+        for (inode, index) in saver.objects::<InodeState>().into_iter().zip(0..) {
+            inode.save_pages(PageObject::File(index), sink)?;
+        }
+        for (mm, index) in saver.objects::<MemoryManagerState>().into_iter().zip(0..) {
+            mm.save_pages(PageObject::Space(index), sink)?;
         }
         Ok(state)
     }
@@ -193,8 +197,13 @@ impl KernelInfo {
         kernel.goes_on_with(self.init, self.paused, self.memory_kills, self.tasks_refused);
         *kernel.tree.lock() = tree;
         restorer.finish()?;
-        for (mm, space) in restorer.all::<MemoryManagerState>()?.into_iter().zip(0..) {
-            mm.restore_pages(space, restorer.pages)?;
+        for (inode, index) in restorer.all::<InodeState>()?.into_iter().zip(0..) {
+            let restored = inode.restore_pages(PageObject::File(index), restorer.pages);
+            restored.map_err(|e| e.at(InodeState::TABLE, index))?;
+        }
+        for (mm, index) in restorer.all::<MemoryManagerState>()?.into_iter().zip(0..) {
+            let restored = mm.restore_pages(PageObject::Space(index), restorer.pages);
+            restored.map_err(|e| e.at(MemoryManagerState::TABLE, index))?;
         }
         Ok(())
     }

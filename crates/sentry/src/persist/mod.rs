@@ -22,7 +22,7 @@ pub use counter::Counter;
 pub use error::{RestoreError, SaveError, Unsavable};
 pub use id::Id;
 pub use kernel::{Clocks, KernelInfo, Restored};
-pub use pages::{HostResources, PageSink, PageSource};
+pub use pages::{HostResources, PageObject, PageRun, PageSink, PageSource};
 pub use restorer::Restorer;
 pub use saver::Saver;
 pub use state::KernelState;

@@ -82,10 +82,4 @@ impl KernelState {
         cbor4ii::serde::from_slice(bytes)
             .map_err(|e| RestoreError::new(format!("the kernel's state is damaged: {e}")))
     }
-
-    /// The numbers of all address spaces, for whoever looks at pages.
-    #[must_use]
-    pub fn spaces(&self) -> std::ops::Range<u32> {
-        0..u32::try_from(self.memory_managers.len()).unwrap_or(u32::MAX)
-    }
 }

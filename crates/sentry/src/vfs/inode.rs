@@ -11,7 +11,7 @@ use super::file_ops::FileOps;
 use super::lock::FileId;
 use super::mount::Path;
 use super::persist::InodeState;
-use crate::persist::{Saver, Unsavable};
+use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
 
 /// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
 /// implementation keeps its own data consistent. What it does not have answers as Linux does.
@@ -196,6 +196,23 @@ pub trait Inode: Any + Send + Sync {
     /// What of it cannot be saved; all of it, unless implemented.
     fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
         Err(Unsavable::kind::<Self>("inode"))
+    }
+
+    /// Gives its contents, if they are in memory, to `sink` as the pages of `object`. The kernel stands still.
+    ///
+    /// # Errors
+    /// Why they cannot be read or kept.
+    fn save_pages(&self, _object: PageObject, _sink: &mut dyn PageSink) -> Result<(), SaveError> {
+        Ok(())
+    }
+
+    /// Takes them back, when all objects have been made anew and before anything is mapped. What `source` has for `object`
+    /// is hostile.
+    ///
+    /// # Errors
+    /// What is wrong with them, or what the host refuses.
+    fn restore_pages(&self, _object: PageObject, _source: &mut dyn PageSource) -> Result<(), RestoreError> {
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ fn damaged_states_are_refused() {
     assert_eq!(sandbox.kernel().wait(), 0);
     // Cut off anywhere, it has no shape.
     for len in (0..image.state.len()).step_by(97) {
-        let cut = crate::sandbox::Image { state: image.state[..len].to_vec(), ..Default::default() };
+        let cut = crate::image::Image { state: image.state[..len].to_vec(), ..Default::default() };
         assert!(sandbox.try_restore(cut).is_err(), "{len} of {}", image.state.len());
     }
     // Any number for any other either has no consequence or an error: nobody panics.
@@ -30,7 +30,7 @@ fn damaged_states_are_refused() {
         let at = (random >> 33) as usize % image.state.len();
         let mut state = image.state.clone();
         state[at] = (random >> 56) as u8;
-        let changed = crate::sandbox::Image { state, ..Default::default() };
+        let changed = crate::image::Image { state, ..Default::default() };
         refused += u32::from(sandbox.try_restore(changed).is_err());
     }
     assert!(refused > 100, "{refused}");

@@ -3,6 +3,7 @@
 
 mod calls;
 mod hostile;
+mod image;
 mod processes;
 mod sandbox;
 mod signals;

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::ops::Range;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,43 +15,14 @@ use stockade_platform::notify::Options;
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::fs::host::HostFs;
 use stockade_sentry::fs::stdio;
-use stockade_sentry::persist::{HostResources, KernelState, PageSink, PageSource, RestoreError, SaveError};
+use stockade_sentry::persist::{HostResources, KernelState, RestoreError, SaveError};
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess};
 use stockade_sentry::vfs::{FsContext, Mount, MountFlags, MountNamespace, ops};
 
+use crate::image::Image;
+
 /// What programs begin with.
 const PRELUDE: &str = include_str!("prelude.h");
-
-/// Pages and what is in them.
-type Run = (Range<u64>, Vec<u8>);
-
-/// A saved sandbox: its state as bytes, and its pages.
-#[derive(Default)]
-pub(crate) struct Image {
-    pub(crate) state: Vec<u8>,
-    pub(crate) pages: HashMap<u32, Vec<Run>>,
-}
-
-impl PageSink for Image {
-    fn write_run(&mut self, space: u32, range: Range<u64>, bytes: &[u8]) -> io::Result<()> {
-        self.pages.entry(space).or_default().push((range, bytes.to_vec()));
-        Ok(())
-    }
-}
-
-impl PageSource for Image {
-    fn runs(&self, space: u32) -> Vec<Range<u64>> {
-        self.pages.get(&space).into_iter().flatten().map(|(range, _)| range.clone()).collect()
-    }
-
-    fn read(&mut self, space: u32, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let runs = self.pages.get(&space).into_iter().flatten();
-        let (range, data) = runs.into_iter().find(|(range, _)| range.contains(&at)).unwrap();
-        let from = (at - range.start) as usize;
-        bytes.copy_from_slice(&data[from..from + bytes.len()]);
-        Ok(())
-    }
-}
 
 /// A sandbox with a program, which talks over pipes.
 pub(crate) struct Sandbox {

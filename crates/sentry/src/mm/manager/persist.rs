@@ -14,7 +14,7 @@ use super::{IDS, ImageLayout, MemoryManager, State, host_prot, is_page_aligned};
 use crate::mm::persist::MappableState;
 use crate::mm::vma::{FileBacking, MAX_MAP_COUNT, VmFlags, Vma, VmaSet};
 use crate::persist::{
-    Component, Id, PageSink, PageSource, RestoreError, Restorer, SaveError, Saver, Unsavable,
+    Component, Id, PageObject, PageSink, PageSource, RestoreError, Restorer, SaveError, Saver, Unsavable,
 };
 use crate::vfs::file::FileState;
 use crate::vfs::mount::PathState;
@@ -167,11 +167,11 @@ impl MemoryManager {
     }
 
     /// Saves its own pages.
-    pub(crate) fn save_pages(&self, space: u32, sink: &mut dyn PageSink) -> Result<(), SaveError> {
+    pub(crate) fn save_pages(&self, object: PageObject, sink: &mut dyn PageSink) -> Result<(), SaveError> {
         let areas = self.areas();
         for (range, vma) in areas.iter().filter(|(_, vma)| Self::has_own_pages(vma)) {
             let hidden = !vma.prot.contains(Prot::READ);
-            let error = |at, error| SaveError::Memory { space, at, error };
+            let error = |at, error| SaveError::Memory { object, at, error };
             let protect = |prot| {
                 let change = MemoryOp::Protect(range.clone(), prot);
                 self.space.apply(&[change]).map_err(|(_, e)| error(range.start, e))
@@ -182,7 +182,7 @@ impl MemoryManager {
             // Zeros are there without being written, but over a file.
             let saved = self.save_range(range, |at, bytes| {
                 let zeros = vma.is_anonymous() && bytes.iter().all(|&byte| byte == 0);
-                if zeros { Ok(()) } else { sink.write_run(space, at, bytes) }
+                if zeros { Ok(()) } else { sink.write(object, at.start, bytes) }
             });
             if hidden {
                 protect(host_prot(vma.prot))?;
@@ -222,7 +222,11 @@ impl MemoryManager {
     }
 
     /// Maps its areas and puts its own pages back.
-    pub(crate) fn restore_pages(&self, space: u32, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    pub(crate) fn restore_pages(
+        &self,
+        object: PageObject,
+        source: &mut dyn PageSource,
+    ) -> Result<(), RestoreError> {
         let refused = |e| RestoreError::refused("memory cannot be mapped", e);
         for (range, vma) in self.areas() {
             let open = Vma { prot: Prot::READ | Prot::WRITE, ..vma.clone() };
@@ -230,17 +234,17 @@ impl MemoryManager {
             self.map_host(&range, if own { &open } else { &vma }, false).map_err(refused)?;
         }
         let mut buffer = vec![0; CHUNK as usize];
-        for run in source.runs(space) {
+        for run in source.runs(object) {
             let covered = self.areas().into_iter().any(|(range, vma)| {
-                Self::has_own_pages(&vma) && range.start <= run.start && run.end <= range.end
+                Self::has_own_pages(&vma) && range.start <= run.address && run.end() <= range.end
             });
             if !covered {
-                return Err(RestoreError::new(format!("pages at {:#x} are in no area", run.start)));
+                return Err(RestoreError::new(format!("pages at {:#x} are in no area", run.address)));
             }
-            let mut at = run.start;
-            while at < run.end {
-                let len = CHUNK.min(run.end - at) as usize;
-                let read = source.read(space, at, &mut buffer[..len]);
+            let mut at = run.address;
+            while at < run.end() {
+                let len = CHUNK.min(run.end() - at) as usize;
+                let read = source.read(run.data + (at - run.address), &mut buffer[..len]);
                 read.map_err(|e| RestoreError::new(format!("pages at {at:#x}: {e}")))?;
                 if self.space.write(at, &buffer[..len]).map_err(refused)? != len {
                     return Err(refused(Errno::EFAULT));
