@@ -35,6 +35,13 @@ impl Report {
         // SAFETY: reads four bytes of a local.
         unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
     }
+
+    /// Stays, for as long as the parent may look at this process; dropping [`Child`] ends it.
+    pub(super) fn stay(self) {
+        let time = libc::timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+        // SAFETY: reads a local, and is told to write nothing.
+        unsafe { libc::syscall(libc::SYS_nanosleep, &raw const time, ptr::null_mut::<libc::timespec>()) };
+    }
 }
 
 impl Child {

@@ -54,6 +54,7 @@ fn rehearse() -> io::Result<Outcome> {
         report.say(errno_of(sethostname(c"stockade")));
         report.say(errno_of(mount_proc()));
         report.say(errno_of(clone_mounts()));
+        report.stay();
     })?;
     let next = || child.next().ok_or_else(|| io::Error::from_raw_os_error(libc::EPERM));
     next()?;
