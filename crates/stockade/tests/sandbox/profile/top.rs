@@ -156,6 +156,8 @@ fn is_steered_by_keys() {
         shell.session.send(key).unwrap();
         shell.shows(shows);
     }
+    // The first figures may be older than the second process.
+    shell.shows("sleep");
     // The first process is chosen. It is asked for, and not killed.
     shell.session.send("k").unwrap();
     shell.shows("send signal 15 to process 1? y/n");
