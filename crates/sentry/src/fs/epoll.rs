@@ -3,6 +3,8 @@
 //! Each watched file has an observer on its wait queue, which puts the item on the ready list; a wait looks only at that
 //! list, however many files are watched.
 
+mod persist;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,6 +14,10 @@ use stockade_abi::Errno;
 use stockade_abi::file::EpollEvent;
 use stockade_abi::general as c;
 
+pub use self::persist::EpollState;
+
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::quota::EPOLL_WATCHES;
 use crate::vfs::{Fd, File, FileOps};
 use crate::wait::{Observer, Readiness, Registration, WaitQueue};
@@ -83,7 +89,12 @@ pub struct Epoll {
     watches: Mutex<BTreeMap<Key, Watch>>,
     ready: Mutex<VecDeque<Arc<Item>>>,
     queue: Arc<WaitQueue>,
+    /// Instances that watch it, or have.
+    outer: Mutex<Vec<Weak<Epoll>>>,
 }
+
+/// Held while one instance comes to watch another.
+static NESTING: Mutex<()> = Mutex::new(());
 
 impl Epoll {
     /// An instance that watches nothing.
@@ -94,6 +105,7 @@ impl Epoll {
             watches: Mutex::default(),
             ready: Mutex::default(),
             queue: Arc::new(WaitQueue::new()),
+            outer: Mutex::default(),
         })
     }
 
@@ -105,15 +117,20 @@ impl Epoll {
         self.queue.notify(Readiness::READABLE);
     }
 
+    /// Files that are instances themselves.
+    fn inner(&self) -> Vec<Arc<File>> {
+        let watches = self.watches.lock();
+        let files = watches.values().filter_map(|w| w.item.file.upgrade());
+        files.filter(|file| file.ops().downcast_ref::<Self>().is_some()).collect()
+    }
+
     /// How deep instances that it watches are nested.
     fn depth(&self, of: &Epoll, level: u32) -> Result<u32, Errno> {
         if std::ptr::eq(self, of) || level > MAX_NESTING {
             return Err(Errno::ELOOP);
         }
-        let watched: Vec<Arc<File>> =
-            self.watches.lock().values().filter_map(|w| w.item.file.upgrade()).collect();
         let mut depth = 0;
-        for file in watched {
+        for file in self.inner() {
             if let Some(inner) = file.ops().downcast_ref::<Epoll>() {
                 depth = depth.max(inner.depth(of, level + 1)? + 1);
             }
@@ -121,19 +138,48 @@ impl Epoll {
         Ok(depth)
     }
 
+    /// How deep it is nested in others that watch it.
+    fn height(&self) -> u32 {
+        let outer: Vec<Arc<Self>> = self.outer.lock().iter().filter_map(Weak::upgrade).collect();
+        let is_me =
+            |file: &Arc<File>| file.ops().downcast_ref::<Self>().is_some_and(|e| std::ptr::eq(e, self));
+        let outer = outer.iter().filter(|outer| outer.inner().iter().any(is_me));
+        outer.map(|outer| outer.height() + 1).max().unwrap_or(0)
+    }
+
+    /// Whether it may watch another instance: there are no circles, and chains are short.
+    fn may_watch(&self, inner: &Self) -> Result<(), Errno> {
+        if inner.depth(self, 1)? + 1 + self.height() >= MAX_NESTING {
+            return Err(Errno::ELOOP);
+        }
+        let mut outer = inner.outer.lock();
+        outer.retain(|outer| outer.strong_count() > 0 && !Weak::ptr_eq(outer, &self.me));
+        outer.push(self.me.clone());
+        Ok(())
+    }
+
     /// EPOLL_CTL_ADD
     ///
     /// # Errors
     /// EEXIST, EPERM for files that are always ready, ELOOP, EINVAL, ENOSPC.
     pub fn add(&self, fd: Fd, file: &Arc<File>, event: EpollEvent) -> Result<(), Errno> {
+        let item = self.watch(fd, file, event)?;
+        if !item.ready().is_empty() {
+            self.enqueue(&item);
+        }
+        Ok(())
+    }
+
+    /// As [`add`](Self::add), before it is looked whether the file is ready.
+    fn watch(&self, fd: Fd, file: &Arc<File>, event: EpollEvent) -> Result<Arc<Item>, Errno> {
         let queue = file.ops().wait_queue().ok_or(Errno::EPERM)?;
+        let mut _nesting = None;
         if let Some(inner) = file.ops().downcast_ref::<Epoll>() {
             if event.events & c::EPOLLEXCLUSIVE != 0 {
                 return Err(Errno::EINVAL);
             }
-            if inner.depth(self, 1)? + 1 >= MAX_NESTING {
-                return Err(Errno::ELOOP);
-            }
+            _nesting = Some(NESTING.lock());
+            self.may_watch(inner)?;
         }
         let key = (fd, file.id());
         let mut watches = self.watches.lock();
@@ -160,11 +206,7 @@ impl Epoll {
         };
         EPOLL_WATCHES.add(1);
         watches.insert(key, Watch { item: Arc::clone(&item), _registration: registration });
-        drop(watches);
-        if !item.ready().is_empty() {
-            self.enqueue(&item);
-        }
-        Ok(())
+        Ok(item)
     }
 
     /// EPOLL_CTL_MOD
@@ -241,6 +283,10 @@ impl FileOps for Epoll {
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
         Some(&self.queue)
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Epoll(EpollState::save(self, saver)))
+    }
 }
 
 #[cfg(test)]
@@ -295,6 +341,20 @@ mod tests {
         assert_eq!(inner.add(1, &a, event(c::EPOLLIN, 0)), Err(Errno::ELOOP));
         inner.add(1, &b, event(c::EPOLLIN, 0)).unwrap();
         assert_eq!(outer.add(1, &a, event(c::EPOLLIN, 0)), Err(Errno::ELOOP));
+    }
+
+    #[test]
+    fn chains_are_short_whichever_end_they_grow_at() {
+        for down in [true, false] {
+            let files: Vec<Arc<File>> = (0..6).map(|_| anon_epoll()).collect();
+            let links: Vec<usize> = if down { (0..5).collect() } else { (0..5).rev().collect() };
+            let link = |&at: &usize| {
+                let outer = files[at].ops().downcast_ref::<Epoll>().unwrap();
+                outer.add(1, &files[at + 1], event(c::EPOLLIN, 0))
+            };
+            let made: Vec<_> = links.iter().map(link).collect();
+            assert_eq!(made, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Errno::ELOOP)], "{down}");
+        }
     }
 
     fn anon_epoll() -> Arc<File> {

@@ -1,15 +1,22 @@
 //! Event counters (eventfd(2)).
 
+mod persist;
+
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use stockade_abi::Errno;
 
+pub use self::persist::EventFdState;
+
 use crate::io::{Sink, Source};
+use crate::persist::{Counter, Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps};
 use crate::wait::{Readiness, WaitQueue};
+
+static IDS: Counter = Counter::from(0);
 
 /// EFD_SEMAPHORE
 pub const SEMAPHORE: u32 = 1;
@@ -27,13 +34,11 @@ impl EventFd {
     /// A counter that begins with `count`.
     #[must_use]
     pub fn new(count: u64, semaphore: bool) -> Arc<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        Arc::new(Self {
-            count: Mutex::new(count),
-            semaphore,
-            id: NEXT.fetch_add(1, Ordering::Relaxed) & i32::MAX as u32,
-            queue: Arc::new(WaitQueue::new()),
-        })
+        Self::with_id(IDS.take() as u32 & i32::MAX as u32, count, semaphore)
+    }
+
+    fn with_id(id: u32, count: u64, semaphore: bool) -> Arc<Self> {
+        Arc::new(Self { count: Mutex::new(count), semaphore, id, queue: Arc::new(WaitQueue::new()) })
     }
 }
 
@@ -100,6 +105,11 @@ impl FileOps for EventFd {
 
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
         Some(&self.queue)
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        let (count, semaphore, id) = (*self.count.lock(), self.semaphore, self.id);
+        Ok(FileOpsState::EventFd(EventFdState { count, semaphore, id }))
     }
 }
 

@@ -1,11 +1,17 @@
 //! Descriptors of processes (pidfd_open(2)).
 
+mod persist;
+
 use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
+pub use self::persist::PidFdState;
+
+use crate::persist::{Saver, Unsavable};
 use crate::task::{Task, ThreadGroup};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Fd, FileOps, anon};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -28,6 +34,10 @@ impl FileOps for PidFd {
 
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
         Some(&self.tg.exit_events)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::PidFd(PidFdState { tg: saver.id(&self.tg) }))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! What can be read are the signals of whoever reads; those who wait are told of every signal that is sent, and look.
 
+mod persist;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,8 +13,12 @@ use stockade_abi::file::SignalfdSiginfo;
 use stockade_abi::signal::{SigInfo, SigSet};
 use zerocopy::IntoBytes;
 
+pub use self::persist::SignalFdState;
+
 use crate::io::Sink;
+use crate::persist::{Saver, Unsavable};
 use crate::task;
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -78,6 +84,10 @@ impl FileOps for SignalFd {
 
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
         Some(&self.signals)
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::SignalFd(SignalFdState { set: self.set() }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Timers that are read from descriptors (timerfd_create(2)).
 
+mod persist;
+
 use std::fmt::Write;
 use std::sync::{Arc, Weak};
 
@@ -7,10 +9,14 @@ use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
+pub use self::persist::TimerFdState;
+
 use crate::io::{Sink, Source};
+use crate::persist::{Saver, Unsavable};
 use crate::time::Setting;
 use crate::time::interval::{after, forward};
 use crate::time::{Alarm, Base, Slot, TimerQueue};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -216,6 +222,10 @@ impl FileOps for TimerFd {
 
     fn release(&self, _file_flags: u32) {
         self.timers.cancel(&self.slot);
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::TimerFd(TimerFdState::save(self)))
     }
 }
 

@@ -9,6 +9,7 @@ use super::restorer::Restorer;
 use super::saver::Saver;
 use crate::creds::Credentials;
 use crate::fs::host::HostFsState;
+use crate::fs::pipe::PipeState;
 use crate::mm::persist::{MappableState, MemoryManagerState};
 use crate::signal::persist::ActionsState;
 use crate::task::persist::{PidNamespaceState, TaskState, ThreadGroupState, UtsState, VforkState};
@@ -49,6 +50,7 @@ tables! {
     pid_namespaces: PidNamespaceState, "PID namespace";
     super_blocks: SuperBlockState, "file system";
     host_trees: HostFsState, "host directory";
+    pipes: PipeState, "pipe";
     inodes: InodeState, "inode";
     dentries: DentryState, "name";
     mounts: MountState, "mount";

@@ -18,7 +18,7 @@ use super::mount::{Mount, MountFlags, Path};
 use super::persist::InodeState;
 use crate::persist::{Counter, Saver, Unsavable};
 
-pub use persist::AnonInodeState;
+pub use persist::{AnonInodeState, ReopenState};
 
 /// A file without a name that can be opened anew, by way of `/proc/PID/fd`.
 pub trait Reopen: Send + Sync {
@@ -34,6 +34,11 @@ pub trait Reopen: Send + Sync {
     /// Those of ftruncate(2).
     fn set_size(&self, _size: u64) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// Its saved form; without one, it cannot be opened anew after a restore.
+    fn save(&self, _saver: &mut Saver) -> Option<ReopenState> {
+        None
     }
 }
 
@@ -77,8 +82,9 @@ impl Inode for AnonInode {
         }
     }
 
-    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
-        Ok(InodeState::Anon(AnonInodeState { attrs: *self.attrs.lock() }))
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        let opener = self.opener.as_ref().and_then(|opener| opener.save(saver));
+        Ok(InodeState::Anon(AnonInodeState { attrs: *self.attrs.lock(), opener }))
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {
@@ -154,4 +160,14 @@ pub fn wrap(name: &[u8], inode: Arc<dyn Inode>) -> Path {
 #[must_use]
 pub fn file(name: &str, ops: Arc<dyn FileOps>, flags: u32) -> Arc<File> {
     File::new(path(&format!("anon_inode:{name}"), 0o600, 0, 0), ops, flags)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Files to read and to write.
+    pub(crate) fn files(reader: Arc<dyn FileOps>, writer: Arc<dyn FileOps>) -> (Arc<File>, Arc<File>) {
+        (file("r", reader, c::O_RDONLY), file("w", writer, c::O_WRONLY))
+    }
 }

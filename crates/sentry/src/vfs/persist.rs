@@ -6,8 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::anon::AnonInodeState;
 use super::{FileOps, Inode};
+use crate::fs::epoll::EpollState;
+use crate::fs::eventfd::EventFdState;
 use crate::fs::host::{HostFileState, HostInodeState};
+use crate::fs::pidfd::PidFdState;
+use crate::fs::pipe::PipeEndState;
+use crate::fs::signalfd::SignalFdState;
 use crate::fs::stdio::HostStreamState;
+use crate::fs::timerfd::TimerFdState;
 use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};
 
 pub use super::context::FsContextState;
@@ -44,9 +50,15 @@ impl Component for InodeState {
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named as the kinds")]
 pub enum FileOpsState {
+    Epoll(EpollState),
+    EventFd(EventFdState),
     HostFile(HostFileState),
     HostStream(HostStreamState),
     PathOnly,
+    PidFd(PidFdState),
+    PipeEnd(PipeEndState),
+    SignalFd(SignalFdState),
+    TimerFd(TimerFdState),
 }
 
 impl Component for FileOpsState {
@@ -58,9 +70,15 @@ impl Component for FileOpsState {
 
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
         match self {
+            Self::Epoll(state) => Ok(state.restore(restorer)),
+            Self::EventFd(state) => state.restore(),
             Self::HostFile(state) => state.restore(restorer),
             Self::HostStream(state) => state.restore(restorer),
             Self::PathOnly => Ok(Arc::new(super::open::PathOnly)),
+            Self::PidFd(state) => state.restore(restorer),
+            Self::PipeEnd(state) => state.restore(restorer),
+            Self::SignalFd(state) => Ok(state.restore(restorer)),
+            Self::TimerFd(state) => state.restore(restorer),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod hostile;
 mod image;
+mod ipc;
 mod processes;
 mod sandbox;
 mod signals;

@@ -20,8 +20,12 @@ pub(super) struct Buffer(Box<[u8]>);
 
 impl Buffer {
     pub(super) fn new(size: usize) -> Self {
-        USED.fetch_add(size, Ordering::Relaxed);
-        Self(vec![0; size].into_boxed_slice())
+        Self::of(vec![0; size])
+    }
+
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        USED.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self(bytes.into_boxed_slice())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pipes and FIFOs (pipe(7), fifo(7)).
 
 mod budget;
+mod persist;
 mod ring;
 mod splice;
 
@@ -11,12 +12,16 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::ioctl as io;
 
+pub use self::persist::{PipeEndState, PipeState};
 pub use self::splice::Blocked;
 
 use self::budget::Buffer;
 use self::ring::Ring;
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::anon::ReopenState;
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps, anon};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -26,6 +31,8 @@ pub const PIPE_BUF: usize = 4096;
 const DEFAULT_SIZE: usize = 65536;
 /// Bytes that F_SETPIPE_SZ gives without privilege (`fs.pipe-max-size`).
 pub const MAX_SIZE: usize = 1 << 20;
+/// Bytes that it gives at all.
+const MAX_ANY_SIZE: usize = MAX_SIZE * 16;
 
 #[derive(Default)]
 struct State {
@@ -177,7 +184,7 @@ impl Pipe {
         if size > MAX_SIZE && !privileged {
             return Err(Errno::EPERM);
         }
-        if size > MAX_SIZE * 16 {
+        if size > MAX_ANY_SIZE {
             return Err(Errno::ENOMEM);
         }
         let mut state = self.state.lock();
@@ -263,6 +270,10 @@ impl FileOps for End {
             _ => Err(Errno::ENOTTY),
         }
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::PipeEnd(PipeEndState::save(self, saver)))
+    }
 }
 
 impl Drop for End {
@@ -287,6 +298,15 @@ impl anon::Reopen for Anonymous {
         let (reads, writes) = sides(flags);
         Ok(self.0.open_end(reads, writes))
     }
+
+    fn save(&self, saver: &mut Saver) -> Option<ReopenState> {
+        Some(ReopenState::Pipe(saver.id(&self.0)))
+    }
+}
+
+/// The same, of a restored pipe.
+pub(crate) fn opener(pipe: Arc<Pipe>) -> Box<dyn anon::Reopen> {
+    Box::new(Anonymous(pipe))
 }
 
 /// Whether it is opened to read, and to write.
@@ -337,7 +357,7 @@ pub fn wait_for_peer(task: &crate::task::Task, end: &End, flags: u32) -> Result<
 #[must_use]
 pub fn pair(flags: u32, uid: u32, gid: u32) -> (Arc<File>, Arc<File>) {
     let pipe = Pipe::new(true);
-    let opener = Box::new(Anonymous(Arc::clone(&pipe)));
+    let opener = opener(Arc::clone(&pipe));
     let path = anon::path_with_opener("pipe:[{}]", c::S_IFIFO | 0o600, uid, gid, opener);
     let reader = pipe.open_end(true, false);
     let writer = pipe.open_end(false, true);

@@ -23,6 +23,25 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// A ring with something in it, as [`contents`](Self::contents) gave it; none if that does not fit together.
+    pub(super) fn of(data: Vec<u8>, segments: &[(usize, bool)]) -> Option<Self> {
+        let total = segments.iter().try_fold(0usize, |sum, &(len, _)| sum.checked_add(len))?;
+        let is_whole = total == data.len() && segments.iter().all(|&(len, _)| len > 0);
+        if !(segments.is_empty() || is_whole) {
+            return None;
+        }
+        let len = data.len();
+        let segments = segments.iter().map(|&(len, packet)| Segment { len, packet }).collect();
+        Some(Self { buf: Buffer::of(data), start: 0, len, segments })
+    }
+
+    /// What is in it, and lengths of segments with whether they are packets.
+    pub(super) fn contents(&self) -> (Vec<u8>, Vec<(usize, bool)>) {
+        let first = self.len.min(self.buf.len() - self.start);
+        let data = [&self.buf[self.start..self.start + first], &self.buf[..self.len - first]].concat();
+        (data, self.segments.iter().map(|s| (s.len, s.packet)).collect())
+    }
+
     /// Bytes in it.
     pub(super) fn len(&self) -> usize {
         self.len

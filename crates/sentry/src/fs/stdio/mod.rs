@@ -74,6 +74,12 @@ pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
     Ok(File::new(path, Arc::new(stream), access))
 }
 
+/// Whether a file is a descriptor of the host.
+#[must_use]
+pub fn is_of_host(file: &File) -> bool {
+    file.ops().downcast_ref::<HostStream>().is_some()
+}
+
 /// Whether what was inherited with an access mode may be opened anew with these flags: no wider than it was.
 fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
     let has = access & c::O_ACCMODE;

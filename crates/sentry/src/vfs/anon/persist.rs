@@ -5,24 +5,40 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::{AnonInode, anon_fs};
-use crate::persist::{RestoreError, Restorer};
+use super::{AnonInode, Reopen, anon_fs};
+use crate::fs::pipe::{self, PipeState};
+use crate::persist::{Id, RestoreError, Restorer};
 use crate::vfs::{Attrs, Inode};
 
-/// An inode without a name. It cannot be opened anew after a restore.
+/// An inode without a name.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AnonInodeState {
     pub(super) attrs: Attrs,
+    #[serde(default)]
+    pub(super) opener: Option<ReopenState>,
+}
+
+/// What opens it anew, by its kind.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ReopenState {
+    /// An anonymous pipe.
+    Pipe(Id<PipeState>),
+}
+
+impl ReopenState {
+    fn restore(self, restorer: &mut Restorer<'_>) -> Result<Box<dyn Reopen>, RestoreError> {
+        match self {
+            Self::Pipe(pipe) => Ok(pipe::opener(restorer.get(pipe)?)),
+        }
+    }
 }
 
 impl AnonInodeState {
-    pub(in crate::vfs) fn restore(
-        self,
-        _restorer: &mut Restorer<'_>,
-    ) -> Result<Arc<dyn Inode>, RestoreError> {
+    pub(in crate::vfs) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn Inode>, RestoreError> {
         let fs = anon_fs();
         fs.inos.note(self.attrs.ino);
         let attrs = Attrs { dev: fs.sb.dev, ..self.attrs };
-        Ok(Arc::new(AnonInode { attrs: Mutex::new(attrs), opener: None }))
+        let opener = self.opener.map(|opener| opener.restore(restorer)).transpose()?;
+        Ok(Arc::new(AnonInode { attrs: Mutex::new(attrs), opener }))
     }
 }
