@@ -9,7 +9,7 @@ mod sandboxes;
 pub use crate::parse::Place;
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
 pub use exec::{CopyArgs, ExecArgs};
-pub use images::InspectArgs;
+pub use images::{Compress, InspectArgs, SaveArgs};
 pub use profile::{ProfileArgs, ProfileKind, TopArgs};
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -100,6 +100,12 @@ pub enum Command {
     /// Remove sandboxes that have stopped
     #[command(visible_alias = "rm")]
     Delete(DeleteArgs),
+    /// Write a sandbox to a file, an image, and end it
+    ///
+    /// All of it: its processes, their memory, its files in memory. Without --key-file anybody who can write the image can make
+    /// another one of it. The image can be a pipe. If the sandbox cannot be saved, it goes on.
+    #[command(visible_alias = "checkpoint")]
+    Save(SaveArgs),
     /// Print what an image holds, and whether it is whole; nothing of it runs
     ///
     /// An image that was saved with a key is shown without it too, but only --key-file tells who wrote it. Page data is not

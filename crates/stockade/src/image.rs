@@ -12,6 +12,18 @@ use stockade_image::{Error, Image, Key};
 /// # Errors
 /// When it cannot be read, or is no key.
 pub fn key(path: &Path) -> Result<Key, Failure> {
+    key_and_bytes(path).map(|(key, _)| key)
+}
+
+/// The bytes of the key in the file that `--key-file` names.
+///
+/// # Errors
+/// As [`key`].
+pub fn key_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    key_and_bytes(path).map(|(_, bytes)| bytes)
+}
+
+fn key_and_bytes(path: &Path) -> Result<(Key, Vec<u8>), Failure> {
     let fail =
         |cause: String, hint: &str| Failure::new(format!("--key-file {}: {cause}", path.display()), hint);
     let mut bytes = Vec::new();
@@ -19,7 +31,8 @@ pub fn key(path: &Path) -> Result<Key, Failure> {
     file.and_then(|file| file.take(Key::LONGEST as u64 + 1).read_to_end(&mut bytes))
         .map_err(|e| fail(reason(&e), "name the file with the key that the image was saved with"))?;
     let hint = "make a key with: head -c 32 /dev/urandom > FILE";
-    Key::new(bytes).map_err(|e| fail(e.to_string(), hint))
+    let key = Key::new(bytes.clone()).map_err(|e| fail(e.to_string(), hint))?;
+    Ok((key, bytes))
 }
 
 /// Opens the file of an image, for [`Image::open`] or [`Image::look`].

@@ -17,6 +17,7 @@ pub mod logging;
 mod output;
 pub mod parse;
 pub mod plan;
+mod progress;
 pub mod run;
 pub mod sentry;
 pub mod state;

@@ -88,8 +88,9 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         defaults: defaults(&config.process),
         proc: host.proc,
         program: host.program,
+        was_restored: false,
     });
-    let server = match control.try_clone().and_then(|socket| Server::start(socket, sandbox)) {
+    let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::clone(&sandbox))) {
         Ok(server) => server,
         Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),
     };
@@ -110,7 +111,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
                 // As a program that writes waits for who reads.
                 bridge.flush(None);
             }
-            outcome_of(status)
+            if sandbox.was_saved() { Outcome::Saved } else { outcome_of(status) }
         }
         Err(e) => Outcome::NotStarted(e.raw()),
     };

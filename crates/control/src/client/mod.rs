@@ -19,6 +19,7 @@ mod files;
 mod logging;
 mod proc;
 mod profile;
+mod state;
 mod usage;
 
 use std::io;

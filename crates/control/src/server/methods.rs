@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     Error, Files, Sandbox, container, copy, emitter, executed, logging, proc, processes, profile, signals,
-    top, usage,
+    state, top, usage,
 };
 use crate::wire::{Answer, Call, Message, zero};
 
@@ -28,15 +28,19 @@ const METHODS: &[(&str, Handler)] = methods! {
     "Proc.Defaults" => proc::defaults;
     "Proc.Exec" => proc::exec;
     "Proc.Ps" => processes::ps;
+    "containerManager.Checkpoint" => state::save;
     "containerManager.Event" => usage::event;
     "containerManager.ExecuteAsync" => executed::execute_async;
     "containerManager.Pause" => container::pause;
     "containerManager.Processes" => processes::list;
+    "containerManager.Restore" => state::restore;
     "containerManager.Resume" => container::resume;
     "containerManager.Signal" => signals::signal;
     "containerManager.Status" => container::status;
     "containerManager.Wait" => executed::wait;
+    "containerManager.WaitCheckpoint" => state::wait_checkpoint;
     "containerManager.WaitPID" => executed::wait_pid;
+    "containerManager.WaitRestore" => state::wait_restore;
     "Events.AttachDebugEmitter" => emitter::attach;
     "Logging.Change" => logging::change;
     "Logging.Settings" => logging::settings;
@@ -52,6 +56,7 @@ const METHODS: &[(&str, Handler)] = methods! {
     "Profile.StopCPUProfile" => profile::stop_cpu;
     "Profile.StopTrace" => profile::stop_trace;
     "Profile.Trace" => profile::trace;
+    "State.Save" => state::save;
     "Stockade.Top" => top::top;
     "Usage.Collect" => usage::collect;
     "debug.Stacks" => profile::stacks;

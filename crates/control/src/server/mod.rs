@@ -19,6 +19,7 @@ mod processes;
 mod profile;
 mod sandbox;
 mod signals;
+mod state;
 mod top;
 mod usage;
 mod users;

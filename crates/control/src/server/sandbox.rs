@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags, openat};
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::MountNamespace;
@@ -10,6 +11,7 @@ use stockade_sentry::vfs::MountNamespace;
 use super::emitter::Emitter;
 use super::executed::Executed;
 use super::profile::Profiles;
+use super::state::Saves;
 use super::{Error, LogLevel, Zone};
 use crate::types::proc::ProcessDefaults;
 
@@ -32,6 +34,11 @@ pub struct Sandbox {
     /// The program that the sentry is, for names in profiles.
     pub(super) program: Option<OwnedFd>,
     pub(super) profiles: Profiles,
+    /// When this was made.
+    pub(super) created: Timestamp,
+    pub(super) saves: Saves,
+    /// Whether it came from an image.
+    pub(super) was_restored: bool,
 }
 
 /// What a [`Sandbox`] is made of.
@@ -54,13 +61,16 @@ pub struct SandboxParts {
     pub proc: OwnedFd,
     /// The program that the sentry is, for names in profiles.
     pub program: Option<OwnedFd>,
+    /// Whether it comes from an image.
+    pub was_restored: bool,
 }
 
 impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
     #[must_use]
     pub fn new(parts: SandboxParts) -> Arc<Self> {
-        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc, program } = parts;
+        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc, program, was_restored } =
+            parts;
         Arc::new(Self {
             id,
             kernel,
@@ -74,6 +84,9 @@ impl Sandbox {
             proc,
             program,
             profiles: Profiles::default(),
+            created: Timestamp::now(),
+            saves: Saves::default(),
+            was_restored,
         })
     }
 
@@ -84,6 +97,12 @@ impl Sandbox {
         let first = tree.group(self.kernel.init_tgid()).ok().and_then(|group| group.threads.first().cloned());
         drop(tree);
         first.map_or_else(|| Arc::clone(&self.mounts), |task| Arc::clone(&task.ns.read().mount))
+    }
+
+    /// Whether it ends because it was saved.
+    #[must_use]
+    pub fn was_saved(&self) -> bool {
+        self.saves.is_saved_away()
     }
 
     /// Whether a container is the one there is; an empty name is.

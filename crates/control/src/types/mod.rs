@@ -7,5 +7,6 @@ pub mod logging;
 pub mod proc;
 pub mod process;
 pub mod profile;
+pub mod state;
 pub mod top;
 pub mod usage;

@@ -18,6 +18,7 @@ mod pause;
 mod profile;
 mod ps;
 mod resume;
+mod save;
 mod state;
 mod syscalls;
 mod top;
@@ -71,6 +72,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Profile(args) => (profile::run(&args, state_dir), ExitCode::FAILURE),
         Command::Top(args) => (top::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Save(args) => (save::run(&args, state_dir), ExitCode::FAILURE),
         Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
         Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),

@@ -27,6 +27,7 @@ impl Ending {
     pub fn status(&self) -> u8 {
         match self {
             Self::Ended(Outcome::Exited(status)) => *status,
+            Self::Ended(Outcome::Saved) => 0,
             Self::Ended(Outcome::Signaled(signal)) => 128_u8.saturating_add(*signal),
             Self::Ended(Outcome::NotStarted(errno)) if *errno == Errno::NOENT.raw_os_error() => 127,
             Self::Ended(Outcome::NotStarted(_)) => 126,
@@ -40,6 +41,11 @@ impl Ending {
     pub fn message(&self, plan: &Plan, lost: impl FnOnce() -> Failure) -> Option<Failure> {
         match self {
             Self::Ended(Outcome::Exited(_) | Outcome::Signaled(_)) => None,
+            Self::Ended(Outcome::Saved) if plan.quiet => None,
+            Self::Ended(Outcome::Saved) => {
+                let cause = format!("sandbox {}: saved, and ended here", plan.sandbox.id);
+                Some(Failure::new(cause, "`stockade restore` goes on with it"))
+            }
             Self::Ended(Outcome::NotStarted(errno)) => Some(not_started(*errno, plan)),
             Self::TimedOut(_) if plan.quiet => None,
             Self::TimedOut(_) => {
@@ -92,6 +98,7 @@ mod tests {
         assert_eq!(Ending::Ended(Outcome::NotStarted(2)).status(), 127);
         assert_eq!(Ending::Ended(Outcome::NotStarted(13)).status(), 126);
         assert_eq!(Ending::Ended(Outcome::NotStarted(8)).status(), 126);
+        assert_eq!(Ending::Ended(Outcome::Saved).status(), 0);
         assert_eq!(Ending::TimedOut(Outcome::Exited(0)).status(), 124);
         assert_eq!(Ending::Lost.status(), 125);
         assert_eq!(Ending::Failed(String::new()).status(), 125);

@@ -48,6 +48,8 @@ pub enum Outcome {
     Signaled(u8),
     /// It was never started: execve(2) failed with this error number.
     NotStarted(i32),
+    /// It did not: the sandbox was saved, and can go on elsewhere.
+    Saved,
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn is_closed(client: &mut Client) -> bool {
     }
 }
 
-fn send(client: &Client, text: &[u8], files: &[BorrowedFd<'_>]) {
+pub(super) fn send(client: &Client, text: &[u8], files: &[BorrowedFd<'_>]) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(files)));

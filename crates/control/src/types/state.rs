@@ -1,0 +1,66 @@
+//! Of `State`, and of `containerManager` where that saves.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Arguments of `State.Save` and `containerManager.Checkpoint`. The payload is one descriptor, open for writing: a regular
+/// file's, at its start, or a pipe's.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SaveOpts {
+    /// What the image is authenticated with, 16 bytes to 64 KiB; empty for none: then anybody may have written it.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub key: Vec<u8>,
+    /// What the owner notes; readable without the key.
+    pub metadata: BTreeMap<String, String>,
+    /// There are three descriptors; the image goes to the first, and nothing to the others.
+    pub have_pages_file: bool,
+    /// The sandbox goes on afterwards; else it ends.
+    #[serde(rename = "Resume")]
+    pub resume: bool,
+    /// How memory stands in the image: `none` (also empty) or `zstd`.
+    #[serde(rename = "Compression", skip_serializing_if = "String::is_empty")]
+    pub compression: String,
+}
+
+/// Says nothing of the key.
+impl std::fmt::Debug for SaveOpts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SaveOpts")
+            .field("metadata", &self.metadata)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
+
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    BASE64_STANDARD.decode(text).map_err(|e| de::Error::custom(format_args!("key: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::zero;
+
+    #[test]
+    fn is_spelled_as_gvisors_clients_spell_it() {
+        let text = r#"{"key":"AAEC","metadata":{"a":"b"},"MemoryFileSaveOpts":{},"have_pages_file":true,"Resume":true}"#;
+        let opts: SaveOpts = zero::from_str(text).unwrap();
+        assert_eq!((opts.key, opts.have_pages_file, opts.resume), (vec![0, 1, 2], true, true));
+        assert_eq!(opts.metadata["a"], "b");
+        let none: SaveOpts = zero::from_str(r#"{"key":null,"metadata":null}"#).unwrap();
+        assert_eq!(none, SaveOpts::default());
+        assert!(zero::from_str::<SaveOpts>(r#"{"key":"?"}"#).is_err());
+        let text = serde_json::to_string(&SaveOpts { key: vec![255; 2], ..SaveOpts::default() }).unwrap();
+        assert!(text.starts_with(r#"{"key":"//8=","#), "{text}");
+        assert!(!format!("{:?}", SaveOpts { key: vec![255; 2], ..SaveOpts::default() }).contains("255"));
+    }
+}
