@@ -17,6 +17,9 @@ pub struct Summary {
     pub processes: Vec<Process>,
     /// Bytes of memory by kind, such as `anonymous`, `shared`, `files`.
     pub memory: BTreeMap<String, u64>,
+    /// What the sandbox was made with, for the program that restores it; null if that needs nothing.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub sandbox: serde_json::Value,
 }
 
 /// A process of a saved sandbox.

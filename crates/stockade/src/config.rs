@@ -8,6 +8,7 @@ pub(crate) mod os;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 /// A whole sandbox with one container.
@@ -31,6 +32,24 @@ pub struct SandboxConfig {
     pub log: LogConfig,
     /// What its owner noted.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl SandboxConfig {
+    /// What an image of the sandbox says of it: all that is to be given again, and of its first program the beginning of
+    /// its arguments.
+    #[must_use]
+    pub fn description(&self) -> serde_json::Value {
+        const ARGUMENTS: usize = 64;
+        const BYTES: usize = 1024;
+        let shorten = |argument: &OsString| {
+            let bytes = argument.as_bytes();
+            OsString::from_vec(bytes.get(..BYTES).unwrap_or(bytes).to_vec())
+        };
+        let argv = self.process.argv.iter().take(ARGUMENTS).map(shorten).collect();
+        let process = ProcessConfig { argv, env: Vec::new(), rlimits: Vec::new(), ..self.process.clone() };
+        // There is nothing in it that JSON cannot hold.
+        serde_json::to_value(Self { process, ..self.clone() }).unwrap_or_default()
+    }
 }
 
 /// The root file system: a directory of the host, never written to, and what lies over it.

@@ -89,6 +89,7 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         proc: host.proc,
         program: host.program,
         was_restored: false,
+        description: config.description(),
     });
     let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::clone(&sandbox))) {
         Ok(server) => server,

@@ -39,6 +39,8 @@ pub struct Sandbox {
     pub(super) saves: Saves,
     /// Whether it came from an image.
     pub(super) was_restored: bool,
+    /// What it was made with, for its image.
+    pub(super) description: serde_json::Value,
 }
 
 /// What a [`Sandbox`] is made of.
@@ -63,14 +65,27 @@ pub struct SandboxParts {
     pub program: Option<OwnedFd>,
     /// Whether it comes from an image.
     pub was_restored: bool,
+    /// What it is made with, as its images say it.
+    pub description: serde_json::Value,
 }
 
 impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
     #[must_use]
     pub fn new(parts: SandboxParts) -> Arc<Self> {
-        let SandboxParts { id, kernel, mounts, owner, zone, log, defaults, proc, program, was_restored } =
-            parts;
+        let SandboxParts {
+            id,
+            kernel,
+            mounts,
+            owner,
+            zone,
+            log,
+            defaults,
+            proc,
+            program,
+            was_restored,
+            description,
+        } = parts;
         Arc::new(Self {
             id,
             kernel,
@@ -87,6 +102,7 @@ impl Sandbox {
             created: Timestamp::now(),
             saves: Saves::default(),
             was_restored,
+            description,
         })
     }
 

@@ -26,6 +26,18 @@ pub struct SaveOpts {
     pub compression: String,
 }
 
+/// What an image says of the sandbox to whoever restores it, before its kernel is looked at: `sandbox` of the summary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedSandbox {
+    /// What it was made with, as who made it describes it.
+    pub config: serde_json::Value,
+    /// CLOCK_MONOTONIC inside, in nanoseconds.
+    pub monotonic: u64,
+    /// CLOCK_BOOTTIME inside, in nanoseconds.
+    pub boottime: u64,
+}
+
 /// Says nothing of the key.
 impl std::fmt::Debug for SaveOpts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -47,6 +47,7 @@ fn summary() -> Summary {
         saved: "2026-01-02T03:04:06Z".to_owned(),
         processes: vec![Process { pid: 1, ppid: 0, name: "sh".to_owned(), threads: 1 }],
         memory: BTreeMap::from([("anonymous".to_owned(), 2 * PAGE as u64)]),
+        ..Summary::default()
     }
 }
 
