@@ -12,6 +12,7 @@ pub mod memory;
 pub mod mock;
 pub mod notify;
 pub mod shared;
+pub mod sync;
 pub mod traits;
 
 pub use context::{Context, FpState, GpRegs};

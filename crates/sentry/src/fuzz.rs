@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general::O_RDWR;
 use stockade_abi::signal::SIGKILL;
 use stockade_platform::Context;
 use stockade_platform::mock::Mock;
+use stockade_platform::sync::Mutex;
 
 use crate::creds::FileCaps;
 use crate::fs::tmpfs::{Budget, Options, TmpFs};

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use crate::observe::{self, TRACE};
 use crate::syscalls::SysResult;

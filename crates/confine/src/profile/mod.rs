@@ -18,7 +18,7 @@ pub use cpu::{CpuSampling, DEFAULT_RATE, MAX_RATE};
 pub use label::{Label, set_label};
 pub use stacks::{ThreadStack, thread_stacks};
 pub use symbols::{Frame, Module, Symbols};
-pub use waits::{WaitSampling, note_wait, waits_are_sampled};
+pub use waits::{WaitSampling, lock_waits_are_sampled, note_lock_wait, note_wait, waits_are_sampled};
 
 #[cfg(test)]
 mod tests;

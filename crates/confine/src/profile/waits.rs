@@ -1,4 +1,4 @@
-//! Samples of where threads wait, with how long.
+//! Samples of where threads wait, with how long: in calls for what has to happen, and for locks.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::channel::{Channel, Collector, Sample};
 
-static CHANNEL: Channel = Channel::new();
+static WAITS: Channel = Channel::new();
+static LOCKS: Channel = Channel::new();
 
 /// Of all waits that are longer than this every one is taken, of shorter ones in proportion; in nanoseconds.
 static RATE: AtomicU64 = AtomicU64::new(1);
+/// One of so many waits for locks is taken.
+static FRACTION: AtomicU64 = AtomicU64::new(1);
 
 /// Sampling under way, until it is dropped.
 pub struct WaitSampling {
@@ -20,8 +23,18 @@ impl WaitSampling {
     /// Begins to take one sample for each `rate` nanoseconds that a thread waits, on average; none if this goes on already.
     #[must_use]
     pub fn start(rate: u64) -> Option<Self> {
-        let collector = CHANNEL.open()?;
-        RATE.store(rate.max(1), Ordering::Relaxed);
+        Self::open(&WAITS, &RATE, rate)
+    }
+
+    /// Begins to take one of `fraction` waits for locks, on average; none if this goes on already.
+    #[must_use]
+    pub fn start_for_locks(fraction: u64) -> Option<Self> {
+        Self::open(&LOCKS, &FRACTION, fraction)
+    }
+
+    fn open(channel: &'static Channel, setting: &AtomicU64, value: u64) -> Option<Self> {
+        let collector = channel.open()?;
+        setting.store(value.max(1), Ordering::Relaxed);
         Some(Self { collector })
     }
 
@@ -46,17 +59,36 @@ impl WaitSampling {
 #[inline]
 #[must_use]
 pub fn waits_are_sampled() -> bool {
-    CHANNEL.is_open()
+    WAITS.is_open()
 }
 
 /// The calling thread has waited for so long.
 pub fn note_wait(time: Duration) {
-    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let nanos = nanos(time);
     let rate = RATE.load(Ordering::Relaxed);
     // A wait of half the rate counts for the whole, and is taken half of the times.
     if nanos >= rate || random() % rate < nanos {
-        CHANNEL.add(nanos.max(rate), None);
+        WAITS.add(nanos.max(rate), None);
     }
+}
+
+/// Whether anybody wants to know of waits for locks.
+#[inline]
+#[must_use]
+pub fn lock_waits_are_sampled() -> bool {
+    LOCKS.is_open()
+}
+
+/// The calling thread has waited for a lock for so long.
+pub fn note_lock_wait(time: Duration) {
+    let fraction = FRACTION.load(Ordering::Relaxed);
+    if random().is_multiple_of(fraction) {
+        LOCKS.add(nanos(time).saturating_mul(fraction), None);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Good enough to choose by (xorshift).

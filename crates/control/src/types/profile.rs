@@ -46,7 +46,7 @@ pub struct BlockProfileOpts {
 pub struct MutexProfileOpts {
     /// How long, in nanoseconds; not negative.
     pub duration: i64,
-    /// One of so many events; 0 for 10. There are none: the sentry's locks do not tell of contention.
+    /// One of so many waits for the sentry's locks is taken, on average; 0 for 10.
     pub fraction: i64,
 }
 

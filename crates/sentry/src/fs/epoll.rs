@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::file::EpollEvent;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 pub use self::persist::EpollState;
 

@@ -5,8 +5,8 @@ mod persist;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 pub use self::persist::EventFdState;
 

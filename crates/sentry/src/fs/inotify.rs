@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::file::InotifyEvent;
 use stockade_abi::general as c;
 use stockade_abi::{Errno, ioctl as io};
+use stockade_platform::sync::Mutex;
 use zerocopy::IntoBytes;
 
 use crate::io::Sink;

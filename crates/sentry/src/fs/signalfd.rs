@@ -7,10 +7,10 @@ mod persist;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::file::SignalfdSiginfo;
 use stockade_abi::signal::{SigInfo, SigSet};
+use stockade_platform::sync::Mutex;
 use zerocopy::IntoBytes;
 
 pub use self::persist::SignalFdState;

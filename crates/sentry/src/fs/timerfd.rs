@@ -5,9 +5,9 @@ mod persist;
 use std::fmt::Write;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 pub use self::persist::TimerFdState;
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use parking_lot::{Mutex, MutexGuard};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::AtomicOp;
+use stockade_platform::sync::{Mutex, MutexGuard};
 
 use crate::mm::{MemoryManager, ObjectId};
 use crate::task::Task;

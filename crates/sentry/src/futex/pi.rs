@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::AtomicOp;
+use stockade_platform::sync::Mutex;
 
 use super::{Bucket, Entry, FutexTable, Key, key_of, wake_in};
 use crate::mm::MemoryManager;

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::misc::PAGE_SIZE;
+use stockade_platform::sync::Mutex;
 use stockade_platform::{AddressSpace, Backing, Layout, MemoryOp, Prot};
 
 use super::mappable::Mappable;

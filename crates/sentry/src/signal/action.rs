@@ -2,8 +2,8 @@
 
 mod persist;
 
-use parking_lot::Mutex;
 use stockade_abi::signal::*;
+use stockade_platform::sync::Mutex;
 
 pub use persist::ActionsState;
 

@@ -227,7 +227,7 @@ fn from_sigcontext(c: &SigContext) -> GpRegs {
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
+    use stockade_platform::sync::Mutex;
 
     use super::*;
 

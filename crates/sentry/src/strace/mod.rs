@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use parking_lot::RwLock;
 use stockade_abi::nr;
+use stockade_platform::sync::RwLock;
 
 use self::format::Pointees;
 use crate::syscalls::table::Syscall;

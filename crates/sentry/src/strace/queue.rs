@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, eventfd};
+use stockade_platform::sync::Mutex;
 
 use super::event::Event;
 

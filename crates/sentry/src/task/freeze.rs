@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use parking_lot::{ArcRwLockWriteGuard, RawRwLock, RwLockReadGuard};
+use parking_lot::lock_api::ArcRwLockWriteGuard;
 use stockade_abi::Errno;
 use stockade_abi::signal::SIGKILL;
+use stockade_platform::sync::{RawRwLock, RwLockReadGuard};
 use stockade_platform::{Context, FpState};
 
 use super::kernel::Kernel;

@@ -5,8 +5,8 @@ mod persist;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::kernel::Kernel;
 use super::limits::Limits;

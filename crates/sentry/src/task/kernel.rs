@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::Condvar;
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_platform::Platform;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::group::ThreadGroup;
 use super::pidns::PidNamespace;
@@ -106,7 +107,7 @@ pub struct Kernel {
     tasks_refused: AtomicUsize,
     /// Processes that were killed for want of memory.
     pub memory_kills: AtomicUsize,
-    end: Mutex<Option<i32>>,
+    end: parking_lot::Mutex<Option<i32>>,
     ended: Condvar,
 }
 
@@ -180,7 +181,7 @@ impl Kernel {
             tasks: AtomicUsize::new(0),
             tasks_refused: AtomicUsize::new(0),
             memory_kills: AtomicUsize::new(0),
-            end: Mutex::new(None),
+            end: parking_lot::Mutex::new(None),
             ended: Condvar::new(),
         }))
     }

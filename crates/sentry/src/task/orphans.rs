@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::MutexGuard;
 use stockade_abi::Errno;
 use stockade_abi::signal::*;
+use stockade_platform::sync::MutexGuard;
 
 use super::group::StopState;
 use super::thread::Task;

@@ -8,8 +8,8 @@ mod persist;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 use crate::persist::Counter;
 use crate::wait::{Readiness, WaitQueue};

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SigSet, StackT};
+use stockade_platform::sync::{Mutex, RwLock};
 use stockade_platform::{CpuSet, Kicker};
 
 use super::freeze::Standing;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nix::time::ClockId;
-use parking_lot::Mutex;
 use rustix::thread::gettid;
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::Mutex;
 
 use super::thread::Task;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use super::clock::Base;
 use super::cpu_clock::{CpuClock, CpuOf};

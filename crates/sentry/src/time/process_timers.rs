@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::signal::{SIGALRM, SIGPROF, SIGVTALRM, SigInfo, si};
+use stockade_platform::sync::Mutex;
 
 use super::cpu_clock::CpuKind;
 use super::itimer::{RealTimer, Setting, Usager};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::clock::Base;
 use super::service::Service;

@@ -12,9 +12,9 @@ pub mod termios;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::time::Timespec;
+use stockade_platform::sync::Mutex;
 
 use crate::time::clock::now_coarse;
 use crate::vfs::attrs::{TimeSet, make_dev};

@@ -7,9 +7,9 @@ mod slave;
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 use self::master::Master;
 use self::slave::Slave;

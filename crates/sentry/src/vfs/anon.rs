@@ -4,10 +4,10 @@ mod persist;
 
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 use super::attrs::{Attrs, FileType, SetAttrs};
 use super::dentry::{Dentry, SuperBlock};

@@ -5,7 +5,7 @@ mod persist;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::RwLock;
+use stockade_platform::sync::RwLock;
 
 use stockade_abi::Errno;
 

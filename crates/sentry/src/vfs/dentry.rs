@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
 use stockade_abi::Errno;
+use stockade_platform::sync::{Mutex, MutexGuard, RwLock};
 
 use super::inode::Inode;
 use super::kept::KeptNames;

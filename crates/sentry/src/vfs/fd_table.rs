@@ -4,8 +4,8 @@ mod persist;
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use stockade_abi::Errno;
+use stockade_platform::sync::RwLock;
 
 use super::file::File;
 use super::lock::release_posix;

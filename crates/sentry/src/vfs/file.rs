@@ -5,10 +5,10 @@ mod persist;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 use super::attrs::Attrs;
 use super::file_ops::{FileOps, OWN_POSITION, Seek};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use super::dentry::{Child, Children, Dentry, LockedDir};
 

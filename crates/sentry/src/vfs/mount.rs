@@ -5,8 +5,8 @@ mod persist;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
 use stockade_abi::Errno;
+use stockade_platform::sync::RwLock;
 
 use super::dentry::Dentry;
 use crate::persist::Counter;

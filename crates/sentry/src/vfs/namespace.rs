@@ -6,8 +6,8 @@ mod persist;
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::mount::{Mount, Path};
 use crate::persist::Counter;

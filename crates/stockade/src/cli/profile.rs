@@ -39,6 +39,8 @@ pub enum ProfileKind {
     Heap,
     /// Where calls wait, and for how long (pprof)
     Waits,
+    /// Where the sentry's threads wait for its locks (pprof)
+    Locks,
     /// What each of its threads does now (text)
     Stacks,
     /// What tasks do and when: calls, waits, faults, guest code (for Perfetto's or Chrome's viewer)

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use stockade_control::client::{Client, Error};
-use stockade_control::types::profile::{BlockProfileOpts, CpuProfileOpts, HeapProfileOpts, TraceProfileOpts};
+use stockade_control::types::profile::{
+    BlockProfileOpts, CpuProfileOpts, HeapProfileOpts, MutexProfileOpts, TraceProfileOpts,
+};
 
 const DEFAULT_DURATION: Duration = Duration::from_secs(5);
 
@@ -46,6 +48,7 @@ fn destination(args: &ProfileArgs) -> Option<PathBuf> {
         ProfileKind::Cpu => "cpu.pb.gz",
         ProfileKind::Heap => "heap.pb.gz",
         ProfileKind::Waits => "waits.pb.gz",
+        ProfileKind::Locks => "locks.pb.gz",
         ProfileKind::Trace => "trace.json",
         ProfileKind::Stacks => "",
     };
@@ -70,6 +73,7 @@ fn ask(client: &mut Client, args: &ProfileArgs, file: BorrowedFd<'_>) -> Result<
             client.profile_heap_later(&HeapProfileOpts { delay }, file)
         }
         ProfileKind::Waits => client.profile_block(&BlockProfileOpts { duration, rate: 0 }, file),
+        ProfileKind::Locks => client.profile_mutex(&MutexProfileOpts { duration, fraction: 1 }, file),
         ProfileKind::Stacks => client.profile_stacks(file),
         ProfileKind::Trace => client.trace(&TraceProfileOpts { duration }, file),
     }

@@ -3,10 +3,15 @@
 use std::any::Any;
 
 use stockade_confine::{crash, profile};
+use stockade_platform::sync;
 use stockade_sentry::diagnosis::{Hooks, command};
 use stockade_sentry::task::Task;
 
 pub(super) fn hooks() -> Hooks {
+    sync::tell(sync::Contention {
+        is_wanted: profile::lock_waits_are_sampled,
+        waited: profile::note_lock_wait,
+    });
     Hooks {
         thread: guard_thread,
         call: crash::set_call,

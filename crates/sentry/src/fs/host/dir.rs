@@ -3,9 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use rustix::fs::RawDir;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 use super::{HostInode, host};
 use crate::fs::entries::Entries;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use super::HostInode;
 use crate::fs::pipe::Pipe;

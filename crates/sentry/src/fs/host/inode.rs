@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags, Statx, Timestamps};
 use serde_bytes::ByteBuf;
 use stockade_abi::Errno;
@@ -12,6 +11,7 @@ use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
 use stockade_platform::host::chmod_no_follow;
+use stockade_platform::sync::Mutex;
 
 use super::dir::HostDir;
 use super::disk::{Disk, NODE};

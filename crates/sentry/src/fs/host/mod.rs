@@ -17,10 +17,10 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
 use stockade_abi::Errno;
 use stockade_abi::time::Timespec;
+use stockade_platform::sync::Mutex;
 
 pub use inode::HostInode;
 pub use persist::{HostFileState, HostFsState, HostInodeState};

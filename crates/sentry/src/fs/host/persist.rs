@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 use super::{HostFs, HostInode, stat_in};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::Mutex;
 
 use super::inode::OverlayInode;
 use crate::fs::entries::Entries;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_platform::sync::RwLock;
 
 use super::inode::OverlayInode;
 use crate::io::{Sink, Source};

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::dir::OverlayDir;
 use super::file::OverlayFile;

@@ -12,8 +12,8 @@ mod whiteout;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 pub use inode::OverlayInode;
 pub use whiteout::Whiteouts;

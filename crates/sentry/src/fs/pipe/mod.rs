@@ -7,10 +7,10 @@ mod splice;
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::ioctl as io;
+use stockade_platform::sync::Mutex;
 
 pub use self::persist::{PipeEndState, PipeState};
 pub use self::splice::Blocked;

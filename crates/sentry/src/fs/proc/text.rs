@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 use super::inode::Text;
 use crate::io::{Sink, Source};

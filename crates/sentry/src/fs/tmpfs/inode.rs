@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 use stockade_abi::time::Timespec;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::content::Content;
 use super::dir::Entries;

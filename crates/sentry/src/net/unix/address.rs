@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
 use stockade_abi::net as n;
+use stockade_platform::sync::Mutex;
 
 use super::endpoint::Endpoint;
 use crate::task::Task;

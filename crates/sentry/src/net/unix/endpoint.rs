@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
 use stockade_abi::Errno;
 use stockade_abi::net as n;
+use stockade_platform::sync::{Mutex, RwLock};
 
 use super::UnixSpace;
 use super::address::{Bound, Name};

@@ -11,8 +11,8 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use stockade_abi::Errno;
+use stockade_platform::sync::Mutex;
 
 use super::UnixSocket;
 use crate::diagnosis;

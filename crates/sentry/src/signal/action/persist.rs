@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stockade_abi::signal::SigAction;
+use stockade_platform::sync::Mutex;
 
 use super::Actions;
 use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};

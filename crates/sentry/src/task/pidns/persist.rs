@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::Mutex;
 
 use super::{IDS, MAX_LEVEL, Numbers, PID_MAX, PidNamespace};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};

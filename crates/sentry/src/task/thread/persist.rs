@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use stockade_abi::Errno;
 use stockade_abi::signal::{SigSet, StackT};
+use stockade_platform::sync::{Mutex, RwLock};
 use stockade_platform::{Context, FpState, GpRegs};
 
 use super::{NsProxy, Standing, Task, TaskParts, UTS_IDS, UtsNamespace, VforkDone, work};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::Mutex;
 
 use super::{AnonInode, Reopen, anon_fs};
 use crate::fs::pipe::{self, PipeState};

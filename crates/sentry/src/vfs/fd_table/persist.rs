@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::RwLock;
 
 use super::{FdTable, IDS, NR_OPEN, Slot, Slots};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};

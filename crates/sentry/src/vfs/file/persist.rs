@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stockade_abi::signal::SIGRTMAX;
+use stockade_platform::sync::Mutex;
 
 use super::{Counted, File, IDS, Owner, OwnerKind};
 use crate::creds::Credentials;

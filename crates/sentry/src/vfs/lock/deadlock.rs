@@ -1,6 +1,6 @@
 //! Finding those who would wait for each other for ever (fcntl(2), EDEADLK).
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use super::ranges::Range;
 use super::table::Waiting;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use stockade_platform::sync::Mutex;
 
 use super::ranges::{OFFSET_MAX, Owner, Range, Ranges};
 use crate::wait::{Readiness, WaitQueue};

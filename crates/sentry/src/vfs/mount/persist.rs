@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use stockade_platform::sync::RwLock;
 
 use super::{IDS, Mount, MountFlags, Path};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};

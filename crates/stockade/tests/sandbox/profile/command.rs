@@ -31,8 +31,10 @@ fn writes_files_and_standard_output() {
     );
     assert_eq!(run(&["profile", "box", "heap", "-o", "h"]).2, Some(0));
     assert_eq!(read_with("pprof.py", &directory.path().join("h"))["types"][1][0], "inuse_space");
-    assert_eq!(run(&["profile", "box", "waits", "-d", "500ms"]).2, Some(0));
-    read_with("pprof.py", &directory.path().join("box.waits.pb.gz"));
+    for kind in ["waits", "locks"] {
+        assert_eq!(run(&["profile", "box", kind, "-d", "500ms"]).2, Some(0));
+        read_with("pprof.py", &directory.path().join(format!("box.{kind}.pb.gz")));
+    }
     assert_eq!(run(&["profile", "box", "trace", "-d", "500ms"]).2, Some(0));
     read_with("trace.py", &directory.path().join("box.trace.json"));
     let (out, err, status) = run(&["profile", "box", "stacks"]);

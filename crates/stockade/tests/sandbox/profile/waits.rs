@@ -35,12 +35,20 @@ fn say_where_calls_wait() {
 }
 
 #[test]
-fn locks_tell_nothing() {
-    let live = Live::idle();
+fn say_which_locks_are_fought_for() {
+    // Threads that open and close share one table of descriptors.
+    let program = "import os, threading\ndef run():\n while True: os.close(os.dup(0))\n\
+        for i in range(6): threading.Thread(target=run).start()";
+    let live = Live::script(&[], &format!("exec python3 -c '{program}'"));
+    std::thread::sleep(Duration::from_millis(500));
     let begun = Instant::now();
-    let opts = MutexProfileOpts { duration: 500_000_000, fraction: 1 };
+    let opts = MutexProfileOpts { duration: 3_000_000_000, fraction: 1 };
     let profile = profile(|file| connect(&live).profile_mutex(&opts, file));
-    assert!(begun.elapsed() >= Duration::from_millis(500));
-    assert_eq!((&profile["samples"], &profile["types"][0][0]), (&json!([]), &json!("contentions")));
-    assert!(profile["comments"][0].as_str().unwrap().contains("do not tell"));
+    assert!(begun.elapsed() >= Duration::from_secs(3));
+    assert_eq!(profile["types"][0][0], "contentions");
+    assert!(profile["comments"][0].as_str().unwrap().contains("one sample of 1 waits"));
+    let fights =
+        |sample: &Value| sample["labels"]["command"] == "python3" && within(sample, "stockade_sentry::");
+    let (count, time) = (sum(&profile, 0, fights), sum(&profile, 1, fights));
+    assert!(count >= 3 && time > count, "{count} in {time} ns: {profile}");
 }
