@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use stockade_platform::sync::Mutex;
 
 use super::{End, MAX_ANY_SIZE, PIPE_BUF, Pipe, Ring, State};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
