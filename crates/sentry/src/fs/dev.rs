@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use super::tmpfs::{Budget, TmpFs};
 use crate::io::{Sink, Source};
+use crate::persist::{Saver, Unsavable};
 use crate::task::current;
 use crate::tty::{PTS_MAJOR, pty};
 use crate::vfs::attrs::{dev_major, dev_minor, make_dev};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Dentry, File, FileOps, NewNode, NodeKind};
 
-/// The memory devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Device {
+/// The memory devices. They are their own saved form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Device {
+    /// `/dev/null`
     Null,
+    /// `/dev/zero`
     Zero,
+    /// `/dev/full`
     Full,
+    /// `/dev/random` and `/dev/urandom`
     Random,
 }
 
@@ -61,6 +68,10 @@ impl FileOps for Device {
 
     fn append(&self, file: &File, src: &mut dyn Source) -> Result<(usize, u64), Errno> {
         Ok((self.write(file, src, 0)?, 0))
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Device(*self))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/dev/pts`: the terminals of the sandbox by their numbers, and `ptmx` (pts(4)).
 
+mod persist;
+
 use std::sync::Arc;
 
 use stockade_abi::Errno;
@@ -8,9 +10,13 @@ use stockade_abi::general as c;
 
 use super::dev;
 use super::listing::{self, Listed};
+use crate::persist::{Saver, Unsavable};
 use crate::tty::{PTS_MAJOR, Terminal, Ttys};
 use crate::vfs::attrs::make_dev;
+use crate::vfs::persist::{FileOpsState, InodeState};
 use crate::vfs::{Attrs, Dentry, DirEntry, File, FileOps, FileType, Inode, Seek, SetAttrs, SuperBlock};
+
+pub use persist::{DevPtsInodeState, DevPtsRootState};
 
 /// Magic number of statfs(2).
 const MAGIC: i64 = 0x1cd1;
@@ -79,6 +85,10 @@ impl Inode for Root {
         })
     }
 
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::DevPts(DevPtsInodeState::root(&self.0)))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         Ok(statfs())
     }
@@ -87,6 +97,10 @@ impl Inode for Root {
 struct OpenRoot(Arc<Root>);
 
 impl FileOps for OpenRoot {
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::DevPtsRoot(DevPtsRootState::save(&self.0, saver)))
+    }
+
     fn is_seekable(&self) -> bool {
         true
     }
@@ -131,6 +145,10 @@ impl Inode for Ptmx {
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
         dev::open(dev::PTMX, flags)
+    }
+
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::DevPts(DevPtsInodeState::ptmx(&self.0)))
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {

@@ -1,5 +1,10 @@
 //! A directory's entries, read once when reading begins, so that positions stay good.
 
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use stockade_abi::misc::NAME_MAX;
+
+use crate::persist::RestoreError;
 use crate::vfs::{DirEntry, FileType};
 
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,41 @@ impl Entries {
             position = next;
         }
         position
+    }
+}
+
+/// One of [`Entries`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EntryState {
+    name: ByteBuf,
+    ino: u64,
+    file_type: FileType,
+}
+
+impl Entries {
+    /// Their saved form.
+    pub(super) fn save(&self) -> Vec<EntryState> {
+        let state = |entry: DirEntry<'_>| EntryState {
+            name: ByteBuf::from(entry.name.to_vec()),
+            ino: entry.ino,
+            file_type: entry.file_type,
+        };
+        self.iter().map(state).collect()
+    }
+
+    /// What they were saved from.
+    ///
+    /// # Errors
+    /// Names that no file has.
+    pub(super) fn restore(states: Vec<EntryState>) -> Result<Self, RestoreError> {
+        let mut entries = Self::default();
+        for state in states {
+            if state.name.is_empty() || state.name.len() > NAME_MAX || state.name.contains(&0) {
+                return Err(RestoreError::new("a directory lists no name that a file can have"));
+            }
+            entries.push(&state.name, state.ino, state.file_type);
+        }
+        Ok(entries)
     }
 }
 

@@ -1,13 +1,19 @@
 //! Files that stand for namespaces: what the links of `/proc/PID/ns` lead to (namespaces(7)).
 
+mod persist;
+
 use std::sync::Arc;
 
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
 
+use crate::persist::{Saver, Unsavable};
 use crate::task::namespaces::Namespace;
+use crate::vfs::persist::{FileOpsState, InodeState};
 use crate::vfs::{Attrs, FileOps, FileType, Inode, Path, anon};
+
+pub use persist::{NsFileState, NsInodeState};
 
 /// Magic number of statfs(2).
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -30,6 +36,10 @@ impl Inode for OnlyInode {
         Ok(Arc::new(OnlyFile))
     }
 
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Ns(NsInodeState::Only(self.0)))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         Ok(statfs())
     }
@@ -37,7 +47,11 @@ impl Inode for OnlyInode {
 
 struct OnlyFile;
 
-impl FileOps for OnlyFile {}
+impl FileOps for OnlyFile {
+    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Ns(NsFileState::Only))
+    }
+}
 
 fn attrs(ino: u64) -> Attrs {
     Attrs { ino, mode: c::S_IFREG | 0o444, nlink: 1, blksize: 4096, ..Attrs::default() }
@@ -69,6 +83,10 @@ impl Inode for NsInode {
         Ok(Arc::new(NsFile(self.0.clone())))
     }
 
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Ns(NsInodeState::save(&self.0, saver)))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         Ok(statfs())
     }
@@ -77,7 +95,11 @@ impl Inode for NsInode {
 /// An open file of a namespace.
 pub struct NsFile(pub Namespace);
 
-impl FileOps for NsFile {}
+impl FileOps for NsFile {
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Ns(NsFileState::save(&self.0, saver)))
+    }
+}
 
 /// Where the link of a namespace leads.
 #[must_use]

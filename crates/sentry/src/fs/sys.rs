@@ -2,6 +2,8 @@
 //!
 //! Nothing is kept: an inode is its path, and what it holds is worked out when it is looked at.
 
+mod persist;
+
 use std::sync::Arc;
 
 use stockade_abi::Errno;
@@ -11,7 +13,11 @@ use stockade_abi::general::{S_IFDIR, S_IFREG};
 use super::listing::{self, Listed};
 use super::proc::cpu_list;
 use crate::io::Sink;
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::{FileOpsState, InodeState};
 use crate::vfs::{Attrs, Dentry, DirEntry, File, FileOps, FileType, Inode, Seek, SuperBlock};
+
+pub use persist::{SysFileState, SysInodeState};
 
 /// Magic number of statfs(2).
 const MAGIC: i64 = 0x6265_6572;
@@ -156,6 +162,10 @@ impl Inode for Node {
         Ok(Arc::new(Self { fs: self.fs, path: format!("{}/{name}", self.path), entry }))
     }
 
+    fn save(&self, _saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Sys(SysInodeState::save(self)))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         Ok(Statfs { kind: MAGIC, bsize: 4096, frsize: 4096, namelen: 255, flags: 0x20, ..Statfs::default() })
     }
@@ -168,6 +178,10 @@ impl FileOps for Open {
         let Entry::Text(text) = &self.0.entry else { return Err(Errno::EISDIR) };
         let rest = usize::try_from(offset).ok().and_then(|at| text.as_bytes().get(at..)).unwrap_or_default();
         if rest.is_empty() { Ok(0) } else { dst.put(rest) }
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Sys(SysFileState::save(&self.0, saver)))
     }
 
     fn is_seekable(&self) -> bool {

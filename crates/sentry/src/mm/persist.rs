@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stockade_abi::general as c;
 
 use super::Mappable;
-use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
-use crate::vfs::persist::InodeState;
+use crate::fs::host::HostFileState;
+use crate::fs::overlay::OverlayMappedState;
+use crate::fs::tmpfs::TmpMappedState;
+use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};
 
 pub use super::manager::MemoryManagerState;
 
@@ -19,9 +20,12 @@ pub enum MappableState {
         /// Whether it is the image.
         image: bool,
     },
-    /// A file, opened with an access mode of open(2).
-    #[expect(missing_docs, reason = "said above")]
-    File { inode: Id<InodeState>, access: u32 },
+    /// A file of the host.
+    Host(HostFileState),
+    /// A file of an overlay.
+    Overlay(OverlayMappedState),
+    /// A file in memory.
+    Tmp(TmpMappedState),
 }
 
 impl Component for MappableState {
@@ -34,11 +38,12 @@ impl Component for MappableState {
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
         match self {
             Self::Vdso { image } => Ok(restorer.kernel().vdso.page(image)),
-            Self::File { inode, access } => {
-                let inode = restorer.get(inode)?;
-                let ops = inode.open(access & c::O_ACCMODE);
-                ops.and_then(|ops| ops.mappable()).map_err(|e| RestoreError::refused("a mapped file", e))
+            Self::Host(state) => {
+                let mapped = state.restore(restorer)?.mappable();
+                mapped.map_err(|e| RestoreError::refused("a mapped file", e))
             }
+            Self::Overlay(state) => state.restore(restorer),
+            Self::Tmp(state) => state.restore(restorer),
         }
     }
 }

@@ -14,12 +14,13 @@ use super::pages::{HostResources, PageObject, PageSink, PageSource};
 use super::restorer::Restorer;
 use super::saver::Saver;
 use super::state::KernelState;
+use crate::fs::tmpfs::TmpFsState;
 use crate::mm::persist::MemoryManagerState;
 use crate::strace::TracingState;
 use crate::task::persist::{PidNamespaceState, TreeState, UtsState};
 use crate::task::{Frozen, Kernel, KernelConfig, KernelRoots};
 use crate::time::Base;
-use crate::vfs::persist::{DentryState, InodeState};
+use crate::vfs::persist::{InodeState, make_trees};
 
 /// What there is once in a kernel.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub struct KernelInfo {
     pub init: i32,
     root_pidns: Id<PidNamespaceState>,
     root_uts: Id<UtsState>,
+    /// The file system of files in memory without a name.
+    shm: Id<TmpFsState>,
     tree: TreeState,
     /// How many processes were killed for want of memory.
     memory_kills: u64,
@@ -105,6 +108,7 @@ impl Frozen {
             init: kernel.init_tgid(),
             root_pidns: saver.id(&kernel.root_pidns),
             root_uts: saver.id(&kernel.root_uts),
+            shm: saver.id(&kernel.shm),
             tree: TreeState::save(&kernel.tree.lock(), &mut saver),
             memory_kills: memory_kills as u64,
             tasks_refused: tasks_refused as u64,
@@ -172,6 +176,7 @@ impl Kernel {
         let info = state.hand_over(&mut restorer);
         restorer.supply(info.root_pidns, pidns)?;
         restorer.supply(info.root_uts, uts)?;
+        restorer.supply(info.shm, Arc::clone(&kernel.shm))?;
         let frozen = kernel.hold();
         match info.restore(&mut restorer).and_then(|()| frozen.thaw()) {
             Ok(()) => Ok(Restored { frozen }),
@@ -187,7 +192,7 @@ impl KernelInfo {
     /// Makes everything that processes have, but for their threads.
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<(), RestoreError> {
         let kernel = Arc::clone(restorer.kernel());
-        restorer.chain::<DentryState>(DentryState::parent)?;
+        make_trees(restorer)?;
         let tree = self.tree.restore(restorer)?;
         if self.init != 0 && !tree.groups.contains_key(&self.init) || tree.tasks.is_empty() {
             return Err(RestoreError::new("there is no first process, or no process at all"));
@@ -234,9 +239,11 @@ impl KernelState {
         let missing = |what: &str| RestoreError::new(format!("there is no first {what} namespace"));
         let pidns = self.pid_namespaces.get(self.info.root_pidns.index());
         let uts = self.uts_namespaces.get(self.info.root_uts.index());
+        let shm = self.tmp_file_systems.get(self.info.shm.index());
         Ok(KernelRoots {
             pidns: pidns.ok_or_else(|| missing("PID"))?.clone().make(None)?,
             uts: uts.ok_or_else(|| missing("UTS"))?.clone().make()?,
+            shm: Some(shm.ok_or_else(|| RestoreError::new("there are no files in memory"))?.numbers()?),
         })
     }
 }

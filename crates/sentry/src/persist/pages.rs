@@ -124,6 +124,14 @@ pub trait HostResources {
     /// ENOENT if there is none, and what the host says.
     fn tree(&mut self, label: &str) -> Result<OwnedFd, Errno>;
 
+    /// A proc file system of the own PID namespace, by which a single file that was mounted is opened again.
+    ///
+    /// # Errors
+    /// ENOENT if there is none, and what the host says.
+    fn proc(&mut self) -> Result<OwnedFd, Errno> {
+        Err(Errno::ENOENT)
+    }
+
     /// Whether somebody like this may be in the sandbox.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::id::Id;
 use super::pages::{HostResources, PageSource};
 use crate::task::Kernel;
 
-/// How deep objects may ask for others that are not made yet. Long chains are made in order ([`Restorer::chain`]).
+/// How deep objects may ask for others that are not made yet. Long chains are made in order ([`Restorer::line_up`]).
 const MAX_DEPTH: u32 = 64;
 
 type Later = Box<dyn FnOnce(&mut Restorer<'_>) -> Result<(), RestoreError>>;
@@ -101,18 +101,20 @@ impl<'a> Restorer<'a> {
         (0..self.table::<T>().len() as u32).map(|index| self.get(Id::<T>::new(index))).collect()
     }
 
-    /// Makes all objects of a kind that hang on one another, as names do on directories: each after the one above it.
+    /// Makes the objects of a kind that hang on one another, as names do on directories: each after the one above it.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub fn chain<T: Component>(
-        &mut self,
-        above: impl Fn(&T) -> Option<Id<T>>,
-    ) -> Result<Vec<T::Object>, RestoreError> {
+    pub fn line_up<T: Component>(&mut self, above: impl Fn(&T) -> Option<Id<T>>) -> Result<(), RestoreError> {
         let count = self.table::<T>().len();
         for index in 0..count as u32 {
             let mut at = Some(Id::<T>::new(index));
             let mut ahead = Vec::new();
+            // What hangs on nothing is made when it is asked for.
+            if !matches!(self.table::<T>().get(index as usize), Some(Entry::Waits(state)) if above(state).is_some())
+            {
+                continue;
+            }
             // Whoever is still to be made when the walk comes by again is in a circle, which `get` says.
             while let Some(id) = at
                 && let Some(Entry::Waits(state)) = self.table::<T>().get(id.index())
@@ -125,7 +127,15 @@ impl<'a> Restorer<'a> {
                 self.get(id)?;
             }
         }
-        self.all::<T>()
+        Ok(())
+    }
+
+    /// The entries of a kind that are not made yet, each in its place.
+    pub(crate) fn waiting<T: Component>(&mut self) -> impl Iterator<Item = Option<&T>> {
+        self.table::<T>().iter().map(|entry| match entry {
+            Entry::Waits(state) => Some(state),
+            _ => None,
+        })
     }
 
     /// Does something once all objects are made: what would go round in a circle before.

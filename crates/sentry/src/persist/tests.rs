@@ -140,7 +140,7 @@ fn circles_and_depth_are_no_danger() {
     // A name that lies in itself.
     restoring(|restorer| {
         restorer.add(vec![dentry(b"a", Some(1)), dentry(b"b", Some(0))]);
-        let error = text(restorer.chain::<DentryState>(DentryState::parent));
+        let error = text(restorer.line_up::<DentryState>(DentryState::parent));
         assert!(error.contains("refers to itself") || error.contains("no such entry"), "{error}");
     });
 }

@@ -117,6 +117,8 @@ pub(crate) struct KernelRoots {
     pub(crate) pidns: Arc<PidNamespace>,
     /// Its host name.
     pub(crate) uts: Arc<UtsNamespace>,
+    /// The device and the next inode number of files in memory without a name, if these are not new.
+    pub(crate) shm: Option<(u64, u64)>,
 }
 
 /// Random bytes of the host.
@@ -135,7 +137,7 @@ impl Kernel {
     /// EMFILE, ENFILE if the host has no descriptors left.
     pub fn new(platform: Arc<dyn Platform>, config: KernelConfig) -> Result<Arc<Self>, Errno> {
         let uts = UtsNamespace::new(&config.hostname, b"(none)");
-        Self::with_roots(platform, config, KernelRoots { pidns: PidNamespace::new(None)?, uts })
+        Self::with_roots(platform, config, KernelRoots { pidns: PidNamespace::new(None)?, uts, shm: None })
     }
 
     /// A kernel without processes, which has these.
@@ -165,7 +167,10 @@ impl Kernel {
             boot_id: random_bytes(),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
-            shm: TmpFs::unattached(Arc::clone(&memory_files)),
+            shm: match roots.shm {
+                None => TmpFs::unattached(Arc::clone(&memory_files)),
+                Some((dev, next_ino)) => TmpFs::restored(dev, next_ino, Arc::clone(&memory_files)),
+            },
             memory_files,
             lock_waits: LockWaits::default(),
             ttys: Arc::default(),

@@ -15,6 +15,7 @@ use super::lock::{FileId, Locks};
 use super::notify::Watches;
 use crate::persist::Counter;
 
+pub(crate) use persist::restored_device;
 pub use persist::{DentryState, SuperBlockState};
 
 static IDS: Counter = Counter::from(1);

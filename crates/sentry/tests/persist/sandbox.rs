@@ -14,10 +14,12 @@ use stockade_platform::Notify;
 use stockade_platform::notify::Options;
 use stockade_sentry::creds::Credentials;
 use stockade_sentry::fs::host::HostFs;
-use stockade_sentry::fs::stdio;
+use stockade_sentry::fs::overlay::{self, Whiteouts};
+use stockade_sentry::fs::tmpfs::TmpFs;
+use stockade_sentry::fs::{dev, devpts, proc, stdio, sys};
 use stockade_sentry::persist::{HostResources, KernelState, RestoreError, SaveError};
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess};
-use stockade_sentry::vfs::{FsContext, Mount, MountFlags, MountNamespace, ops};
+use stockade_sentry::vfs::{FsContext, LookupFlags, Mount, MountFlags, MountNamespace, ops};
 
 use crate::image::Image;
 
@@ -27,6 +29,8 @@ const PRELUDE: &str = include_str!("prelude.h");
 /// A sandbox with a program, which talks over pipes.
 pub(crate) struct Sandbox {
     directory: PathBuf,
+    /// What its root is, or lies below it.
+    root: PathBuf,
     kernel: Arc<Kernel>,
     input: Option<File>,
     output: File,
@@ -79,6 +83,40 @@ impl Sandbox {
         let kernel = Kernel::new(platform(), config()).unwrap();
         let root = HostFs::mount("root", File::open(&directory).unwrap().into(), false).unwrap();
         let mounts = MountNamespace::new(Mount::new(root, MountFlags::empty()));
+        Self::with(kernel, mounts, directory.clone(), directory, b"/program".to_vec())
+    }
+
+    /// Starts a program, given in C, over the host's root and with the mounts of the product.
+    pub(crate) fn usual(source: &str) -> Self {
+        let directory = build(source);
+        let kernel = Kernel::new(platform(), config()).unwrap();
+        let lower = HostFs::mount("root", File::open("/").unwrap().into(), false).unwrap();
+        let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o755).unwrap();
+        let root = overlay::mount(&upper, &lower, Whiteouts::Devices).unwrap();
+        let mounts = MountNamespace::new(Mount::new(root, MountFlags::empty()));
+        for (at, tree) in [
+            ("/dev", dev::mount(&kernel.memory_files).unwrap()),
+            ("/dev/pts", devpts::mount(&kernel.ttys)),
+            ("/proc", proc::mount(&kernel, &kernel.root_pidns)),
+            ("/sys", sys::mount(kernel.config.cpus)),
+            ("/tmp", TmpFs::mount(Arc::clone(&kernel.memory_files), 0o1777).unwrap().1),
+        ] {
+            let (root, creds) = (mounts.root(), Credentials::root());
+            let request = ops::Request { root: root.clone(), start: root, creds: &creds, umask: 0 };
+            let place = request.walk(LookupFlags::FOLLOW).resolve(at.as_bytes()).unwrap();
+            Mount::new(tree, MountFlags::empty()).attach(&place);
+        }
+        let program = directory.join("program").into_os_string().into_encoded_bytes();
+        Self::with(kernel, mounts, directory, "/".into(), program)
+    }
+
+    fn with(
+        kernel: Arc<Kernel>,
+        mounts: Arc<MountNamespace>,
+        directory: PathBuf,
+        tree: PathBuf,
+        path: Vec<u8>,
+    ) -> Self {
         let (root, creds) = (mounts.root(), Credentials::root());
         let request = ops::Request { root: root.clone(), start: root.clone(), creds: &creds, umask: 0 };
         let ((stdin, input), (output, stdout)) = (pipe(), pipe());
@@ -93,7 +131,7 @@ impl Sandbox {
             files,
             terminal: None,
             limits: Limits::default(),
-            path: b"/program".to_vec(),
+            path,
             file: None,
             argv: vec![b"program".to_vec()],
             envp: vec![b"A=b".to_vec()],
@@ -102,7 +140,7 @@ impl Sandbox {
             ignored: 0,
         };
         kernel.start(process).unwrap();
-        Self { directory, kernel, input: Some(input), output }
+        Self { directory, root: tree, kernel, input: Some(input), output }
     }
 
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
@@ -153,7 +191,7 @@ impl Sandbox {
     pub(crate) fn try_restore(&self, mut image: Image) -> Result<(), RestoreError> {
         let state = KernelState::from_bytes(&image.state)?;
         let config = state.info.config.clone();
-        let mut host = Host { directory: &self.directory, streams: HashMap::new() };
+        let mut host = Host { root: &self.root, streams: HashMap::new() };
         let platform = Arc::clone(&self.kernel.platform);
         let restored = Kernel::restore(platform, config, state, &mut image, &mut host)?;
         let kernel = restored.go();
@@ -168,7 +206,7 @@ impl Sandbox {
         let ((stdin, input), (output, stdout)) = (pipe(), pipe());
         let config = state.info.config.clone();
         let streams = HashMap::from([(0, stdin.into()), (1, stdout.into())]);
-        let mut host = Host { directory: &self.directory, streams };
+        let mut host = Host { root: &self.root, streams };
         self.kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
         self.input = Some(input);
         self.output = output;
@@ -189,7 +227,7 @@ impl Sandbox {
 }
 
 struct Host<'a> {
-    directory: &'a Path,
+    root: &'a Path,
     streams: HashMap<i32, OwnedFd>,
 }
 
@@ -198,7 +236,7 @@ impl HostResources for Host<'_> {
         if label != "root" {
             return Err(Errno::ENOENT);
         }
-        Ok(File::open(self.directory).unwrap().into())
+        Ok(File::open(self.root).unwrap().into())
     }
 
     fn stream(&mut self, number: i32) -> Option<OwnedFd> {

@@ -7,21 +7,28 @@ use rustix::fs::RawDir;
 use stockade_abi::Errno;
 use stockade_platform::sync::Mutex;
 
-use super::{HostInode, host};
+use super::{HostDirState, HostInode, host};
 use crate::fs::entries::Entries;
 use crate::io::Sink;
-use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Seek};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
+use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Inode, Seek};
 
 /// An open directory.
 pub(super) struct HostDir {
-    _inode: Arc<HostInode>,
+    inode: Arc<HostInode>,
     fd: Arc<HostFd>,
     entries: Mutex<Entries>,
 }
 
 impl HostDir {
     pub(super) fn new(inode: Arc<HostInode>, fd: OwnedFd) -> Result<Self, Errno> {
-        Ok(Self { _inode: inode, fd: HostFd::new(fd)?, entries: Mutex::default() })
+        Ok(Self { inode, fd: HostFd::new(fd)?, entries: Mutex::default() })
+    }
+
+    /// Goes on with what was read of it.
+    pub(super) fn with_entries(self, entries: Entries) -> Self {
+        Self { entries: Mutex::new(entries), ..self }
     }
 
     /// All entries; `again` if they have been read before.
@@ -73,6 +80,12 @@ impl FileOps for HostDir {
             *entries = self.load(!entries.is_empty())?;
         }
         Ok(entries.emit(from, emit))
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        let inode: Arc<dyn Inode> = self.inode.clone();
+        let entries = self.entries.lock().save();
+        Ok(FileOpsState::HostDir(HostDirState { inode: saver.id(&inode), entries }))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

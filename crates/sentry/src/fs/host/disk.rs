@@ -26,6 +26,11 @@ impl Disk {
         Self { budget, taken: AtomicU64::new(0), over: AtomicBool::new(false) }
     }
 
+    /// What has been taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Takes bytes.
     ///
     /// # Errors

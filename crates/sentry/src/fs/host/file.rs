@@ -163,8 +163,7 @@ impl FileOps for HostFile {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
-        let inode: Arc<dyn Inode> = self.inode.clone();
-        Ok(FileOpsState::HostFile(HostFileState { inode: saver.id(&inode), access: access_of(&self.fd) }))
+        HostFileState::save(&self.inode, &self.fd, saver).map(FileOpsState::HostFile)
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
@@ -184,7 +183,7 @@ impl FileOps for HostFile {
 }
 
 /// Access mode of a descriptor (open(2)).
-fn access_of(fd: &HostFd) -> u32 {
+pub(super) fn access_of(fd: &HostFd) -> u32 {
     rustix::fs::fcntl_getfl(fd).map_or(0, |flags| flags.bits() & c::O_ACCMODE)
 }
 
@@ -215,8 +214,7 @@ impl Mappable for Mapped {
 
     fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
         let inode = self.inode.clone().ok_or_else(|| Unsavable::kind::<Self>("mapped object"))?;
-        let inode: Arc<dyn Inode> = inode;
-        Ok(MappableState::File { inode: saver.id(&inode), access: access_of(&self.fd) })
+        HostFileState::save(&inode, &self.fd, saver).map(MappableState::Host)
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {

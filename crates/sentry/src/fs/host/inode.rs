@@ -68,7 +68,10 @@ impl HostInode {
     }
 
     pub(super) fn make(fs: &Arc<HostFs>, place: Option<Place>, found: &Statx) -> Arc<Self> {
-        let attrs = fs.attrs_of(found);
+        Self::with_attrs(fs, place, fs.attrs_of(found))
+    }
+
+    pub(super) fn with_attrs(fs: &Arc<HostFs>, place: Option<Place>, attrs: Attrs) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             fs: Arc::clone(fs),
@@ -211,6 +214,25 @@ impl HostInode {
         }
     }
 
+    /// Opens it as a directory.
+    pub(super) fn open_dir(self: Arc<Self>) -> Result<HostDir, Errno> {
+        let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
+        HostDir::new(self, fd)
+    }
+
+    /// Its path, for messages.
+    pub(super) fn display(&self) -> String {
+        let mut names = Vec::new();
+        let mut at = self.place.lock().clone();
+        while let Some((dir, name)) = at {
+            names.push(String::from_utf8_lossy(&name).into_owned());
+            at = dir.place.lock().clone();
+        }
+        names.reverse();
+        let below = if self.fs.label == "root" { "" } else { &*self.fs.label };
+        if names.is_empty() { self.fs.label.clone() } else { format!("{below}/{}", names.join("/")) }
+    }
+
     /// A descriptor of the file or directory that this was when it was looked up.
     fn open_itself(&self) -> Result<OwnedFd, Errno> {
         if !matches!(self.file_type, FileType::Regular | FileType::Directory) {
@@ -340,10 +362,7 @@ impl Inode for HostInode {
                 }
                 Ok(HostFile::new(self, fd))
             }
-            FileType::Directory => {
-                let fd = self.open_fd(OFlags::RDONLY | OFlags::DIRECTORY)?;
-                Ok(Arc::new(HostDir::new(self, fd)?))
-            }
+            FileType::Directory => Ok(Arc::new(self.open_dir()?)),
             FileType::Fifo if self.fs.shared => open_fifo(&self.fs.fifos.pipe((self.dev, self.ino)), flags),
             _ => Err(Errno::ENXIO),
         }

@@ -23,7 +23,7 @@ use stockade_abi::time::Timespec;
 use stockade_platform::sync::Mutex;
 
 pub use inode::HostInode;
-pub use persist::{HostFileState, HostFsState, HostInodeState};
+pub use persist::{HostDirState, HostFileState, HostFsState, HostInodeState};
 
 use self::disk::Disk;
 use self::fifos::Fifos;
@@ -47,6 +47,7 @@ pub struct HostFs {
     shared: bool,
     /// How much it may grow; none for no bound.
     disk: Option<Disk>,
+    /// Device numbers of the sandbox's own for those of the host that are met below the root.
     devices: Mutex<HashMap<u64, u64>>,
     open_dirs: Mutex<VecDeque<Weak<HostInode>>>,
     fifos: Fifos,

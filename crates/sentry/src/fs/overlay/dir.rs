@@ -7,9 +7,12 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::sync::Mutex;
 
+use super::OverlayFileState;
 use super::inode::OverlayInode;
 use crate::fs::entries::Entries;
 use crate::io::Sink;
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{DirEntry, File, FileOps, FileType, Inode, Seek, anon};
 
 /// Gives the entries of a directory of one layer, without `.` and `..`.
@@ -75,8 +78,8 @@ pub(super) fn merge(dir: &OverlayInode, into: &mut Entries) -> Result<(), Errno>
 
 /// An open directory.
 pub(super) struct OverlayDir {
-    inode: Arc<OverlayInode>,
-    entries: Mutex<Entries>,
+    pub(super) inode: Arc<OverlayInode>,
+    pub(super) entries: Mutex<Entries>,
 }
 
 impl OverlayDir {
@@ -115,6 +118,10 @@ impl FileOps for OverlayDir {
             *entries = merged;
         }
         Ok(entries.emit(from, emit))
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Overlay(OverlayFileState::save_dir(self, saver)))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

@@ -7,20 +7,24 @@ use stockade_abi::general as c;
 use stockade_platform::sync::RwLock;
 
 use super::inode::OverlayInode;
+use super::{OverlayFileState, OverlayMappedState};
 use crate::io::{Sink, Source};
+use crate::mm::persist::MappableState;
 use crate::mm::{Mappable, ObjectId};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Attrs, File, FileOps, HostFd, Inode, Seek};
 
-struct Opened {
-    ops: Arc<dyn FileOps>,
-    upper: bool,
+pub(super) struct Opened {
+    pub(super) ops: Arc<dyn FileOps>,
+    pub(super) upper: bool,
 }
 
 /// An open regular file.
 pub(super) struct OverlayFile {
-    inode: Arc<OverlayInode>,
-    flags: u32,
-    opened: RwLock<Opened>,
+    pub(super) inode: Arc<OverlayInode>,
+    pub(super) flags: u32,
+    pub(super) opened: RwLock<Opened>,
 }
 
 impl OverlayFile {
@@ -30,7 +34,7 @@ impl OverlayFile {
         Ok(Self { inode, flags, opened: RwLock::new(Opened { ops, upper }) })
     }
 
-    fn ops(&self) -> Result<Arc<dyn FileOps>, Errno> {
+    pub(super) fn ops(&self) -> Result<Arc<dyn FileOps>, Errno> {
         {
             let opened = self.opened.read();
             if opened.upper || !self.inode.has_upper() {
@@ -91,11 +95,15 @@ impl FileOps for OverlayFile {
             Err(e) => Some(Err(e)),
         }
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        OverlayFileState::save(self, saver).map(FileOpsState::Overlay)
+    }
 }
 
-struct Mapped {
-    inner: Arc<dyn Mappable>,
-    inode: Arc<OverlayInode>,
+pub(super) struct Mapped {
+    pub(super) inner: Arc<dyn Mappable>,
+    pub(super) inode: Arc<OverlayInode>,
 }
 
 impl Mappable for Mapped {
@@ -125,5 +133,9 @@ impl Mappable for Mapped {
 
     fn remove_writable_pages(&self, pages: u64) {
         self.inner.remove_writable_pages(pages);
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        Ok(MappableState::Overlay(OverlayMappedState::save(self, saver)))
     }
 }

@@ -10,9 +10,11 @@ use stockade_platform::sync::{Mutex, RwLock};
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
 use super::whiteout::Entry;
-use super::{ORIGIN, OverlayFs, UPPER_INO};
+use super::{ORIGIN, OverlayFs, OverlayInodeState, UPPER_INO};
 use crate::fs::entries::Entries;
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::lock::FileId;
+use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
 
 /// Where an inode is now.
@@ -54,15 +56,25 @@ impl OverlayInode {
             }
             (None, None) => return Err(Errno::ENOENT),
         };
-        Ok(Arc::new_cyclic(|this| Self {
+        Ok(Self::with_ino(fs, place, Layers { upper, lower }, file_type, ino))
+    }
+
+    pub(super) fn with_ino(
+        fs: &Arc<OverlayFs>,
+        place: Option<(Arc<OverlayInode>, Vec<u8>)>,
+        layers: Layers,
+        file_type: FileType,
+        ino: u64,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
             fs: Arc::clone(fs),
             this: this.clone(),
             place: Mutex::new(place),
-            layers: RwLock::new(Layers { upper, lower }),
+            layers: RwLock::new(layers),
             file_type,
             ino,
             copying: Mutex::new(()),
-        }))
+        })
     }
 
     fn me(&self) -> Result<Arc<Self>, Errno> {
@@ -403,5 +415,9 @@ impl Inode for OverlayInode {
         let root = root.as_deref().unwrap_or(self);
         let statfs = root.real()?.statfs()?;
         Ok(Statfs { kind: OVERLAYFS_SUPER_MAGIC, ..statfs })
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Overlay(OverlayInodeState::save(self, saver)))
     }
 }

@@ -7,6 +7,7 @@ mod copy_up;
 mod dir;
 mod file;
 mod inode;
+mod persist;
 mod whiteout;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use stockade_abi::Errno;
 use stockade_platform::sync::Mutex;
 
 pub use inode::OverlayInode;
+pub use persist::{OverlayFileState, OverlayFsState, OverlayInodeState, OverlayMappedState};
 pub use whiteout::Whiteouts;
 
 use crate::vfs::{Dentry, Inode, SuperBlock};

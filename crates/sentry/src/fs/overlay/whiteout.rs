@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use crate::vfs::{FileType, Inode, NewNode, NodeKind};
@@ -16,7 +17,7 @@ const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 const TEMPORARY: &[u8] = b".wh..wh.up-";
 
 /// The marks of an upper layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Whiteouts {
     /// A character device 0:0 in the place of the name, and an attribute, as Linux's overlayfs has them. For file systems
     /// of the sentry's own: on the host nobody unprivileged can make these.

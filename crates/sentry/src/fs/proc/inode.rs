@@ -1,16 +1,18 @@
 //! Inodes: directories, texts and links that are made up when they are looked at.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general::PROC_SUPER_MAGIC;
 
-use super::ProcFs;
 use super::text::TextFile;
+use super::{ProcFileState, ProcFs, ProcInodeState};
 use crate::fs::listing;
 pub(super) use crate::fs::listing::Listed;
 use crate::io::Sink;
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::{FileOpsState, InodeState};
 use crate::vfs::{Attrs, DirEntry, File, FileOps, FileType, Inode, Path, Seek, SetAttrs};
 
 /// A directory.
@@ -54,6 +56,8 @@ pub(super) enum Node {
     },
     /// Something that is opened in its own way.
     Opened(Box<dyn Fn() -> Result<Arc<dyn FileOps>, Errno> + Send + Sync>),
+    /// What was saved: looked up by its path when it is used.
+    Saved(OnceLock<Arc<ProcInode>>),
 }
 
 /// A text file.
@@ -68,11 +72,13 @@ pub(super) struct Text {
 
 /// An inode.
 pub(super) struct ProcInode {
-    fs: Arc<ProcFs>,
-    ino: u64,
-    mode: u32,
-    owner: (u32, u32),
-    node: Node,
+    pub(super) fs: Arc<ProcFs>,
+    pub(super) ino: u64,
+    pub(super) mode: u32,
+    pub(super) owner: (u32, u32),
+    pub(super) node: Node,
+    /// Names from the root on.
+    pub(super) path: Vec<u8>,
 }
 
 impl ProcInode {
@@ -89,10 +95,34 @@ impl ProcInode {
     ) -> Arc<Self> {
         let kind = match node {
             Node::Dir(_) => FileType::Directory,
-            Node::Text(_) | Node::Opened(_) => FileType::Regular,
+            Node::Text(_) | Node::Opened(_) | Node::Saved(_) => FileType::Regular,
             Node::Link(_) | Node::Magic { .. } => FileType::Symlink,
         };
-        Arc::new(Self { fs: Arc::clone(fs), ino, mode: permissions | kind.mode_bits(), owner, node })
+        let (fs, mode) = (Arc::clone(fs), permissions | kind.mode_bits());
+        Arc::new(Self { fs, ino, mode, owner, node, path: Vec::new() })
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// ENOENT for what was saved and is gone.
+    pub(super) fn node(&self) -> Result<&Node, Errno> {
+        let Node::Saved(found) = &self.node else { return Ok(&self.node) };
+        if let Some(found) = found.get() {
+            return Ok(&found.node);
+        }
+        let now = self.fs.find(&self.path, self.mode).ok_or(Errno::ENOENT)?;
+        Ok(&found.get_or_init(|| now).node)
+    }
+
+    /// An entry of a directory, which this is.
+    pub(super) fn entry(&self, dir: &dyn Directory, name: &[u8]) -> Result<Arc<Self>, Errno> {
+        let mut entry = dir.lookup(&self.fs, name)?;
+        // Nobody else has it yet.
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.path = [&self.path[..], b"/", name].concat();
+        }
+        Ok(entry)
     }
 
     /// A text that nobody writes.
@@ -122,14 +152,15 @@ impl Inode for ProcInode {
 
     fn attrs(&self) -> Result<Attrs, Errno> {
         let now = crate::time::clock::now_coarse();
-        let nlink = match &self.node {
-            Node::Dir(dir) => dir.nlink(),
+        let node = self.node().ok();
+        let nlink = match node {
+            Some(Node::Dir(dir)) => dir.nlink(),
             _ => 1,
         };
         // Links to descriptors are said to be 64 bytes long.
-        let size = match &self.node {
-            Node::Magic { .. } => 64,
-            Node::Dir(dir) => dir.size(),
+        let size = match node {
+            Some(Node::Magic { .. }) => 64,
+            Some(Node::Dir(dir)) => dir.size(),
             _ => 0,
         };
         Ok(Attrs {
@@ -154,22 +185,22 @@ impl Inode for ProcInode {
     }
 
     fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
-        match &self.node {
+        match self.node()? {
             Node::Dir(_) => Ok(Arc::new(OpenDir(self))),
             Node::Text(text) => {
                 if let Some(gate) = &text.gate {
                     gate()?;
                 }
-                Ok(Arc::new(TextFile::new(Arc::clone(text))))
+                Ok(Arc::new(TextFile::new(self)))
             }
             Node::Opened(open) => open(),
-            Node::Link(_) | Node::Magic { .. } => Err(Errno::ELOOP),
+            Node::Link(_) | Node::Magic { .. } | Node::Saved(_) => Err(Errno::ELOOP),
         }
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        match &self.node {
-            Node::Dir(dir) => Ok(dir.lookup(&self.fs, name)?),
+        match self.node()? {
+            Node::Dir(dir) => Ok(self.entry(dir.as_ref(), name)?),
             _ => Err(Errno::ENOTDIR),
         }
     }
@@ -179,14 +210,14 @@ impl Inode for ProcInode {
     }
 
     fn readlink(&self) -> Result<Vec<u8>, Errno> {
-        match &self.node {
+        match self.node()? {
             Node::Link(words) | Node::Magic { words, .. } => words(),
             _ => Err(Errno::EINVAL),
         }
     }
 
     fn magic_link(&self) -> Option<Result<Path, Errno>> {
-        match &self.node {
+        match self.node().ok()? {
             Node::Magic { place, .. } => Some(place()),
             _ => None,
         }
@@ -202,10 +233,14 @@ impl Inode for ProcInode {
             ..Statfs::default()
         })
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Proc(ProcInodeState::save(self, saver)))
+    }
 }
 
 /// An open directory.
-struct OpenDir(Arc<ProcInode>);
+pub(super) struct OpenDir(pub(super) Arc<ProcInode>);
 
 impl FileOps for OpenDir {
     fn read(&self, _file: &File, _dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
@@ -226,7 +261,11 @@ impl FileOps for OpenDir {
         from: u64,
         emit: &mut dyn FnMut(DirEntry<'_>) -> bool,
     ) -> Result<u64, Errno> {
-        let Node::Dir(dir) = &self.0.node else { return Err(Errno::ENOTDIR) };
+        let Node::Dir(dir) = self.0.node()? else { return Err(Errno::ENOTDIR) };
         listing::emit(file, self.0.ino, dir.list(&self.0.fs)?, from, emit)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Proc(ProcFileState::save_dir(&self.0, saver)))
     }
 }

@@ -8,12 +8,14 @@ use stockade_abi::Errno;
 use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::Prot;
 
-use super::Subject;
 use super::inode::Node;
 use super::process::reader_root;
+use super::{ProcFileState, Subject};
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory, VmFlags, Vma};
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::attrs::{dev_major, dev_minor};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps, Path, Seek};
 
 /// The column in which names begin.
@@ -183,7 +185,7 @@ pub(super) fn memory(subject: &Subject) -> Node {
     }))
 }
 
-struct Memory(Arc<MemoryManager>);
+pub(super) struct Memory(pub(super) Arc<MemoryManager>);
 
 /// Bytes copied at once.
 const CHUNK: usize = 64 << 10;
@@ -219,6 +221,10 @@ impl FileOps for Memory {
             }
         }
         Ok(done)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Proc(ProcFileState::save_memory(&self.0, saver)))
     }
 
     fn is_seekable(&self) -> bool {

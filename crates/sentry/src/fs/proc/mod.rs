@@ -9,6 +9,7 @@ mod locks;
 mod maps;
 mod mounts;
 mod ns;
+mod persist;
 mod process;
 mod root;
 mod stat;
@@ -17,6 +18,7 @@ mod sys;
 mod system;
 mod text;
 
+pub use persist::{ProcFileState, ProcFsState, ProcInodeState};
 pub use system::cpu_list;
 
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use crate::vfs::{Dentry, SuperBlock};
 use inode::{Node, ProcInode};
 
 /// One instance.
-pub(crate) struct ProcFs {
+pub struct ProcFs {
     kernel: Arc<Kernel>,
     pidns: Arc<PidNamespace>,
     dev: u64,
@@ -39,8 +41,11 @@ pub(crate) struct ProcFs {
 pub fn mount(kernel: &Arc<Kernel>, pidns: &Arc<PidNamespace>) -> Arc<Dentry> {
     let sb = SuperBlock::new("proc", "proc", false, false);
     let fs = Arc::new(ProcFs { kernel: Arc::clone(kernel), pidns: Arc::clone(pidns), dev: sb.dev });
-    let root = ProcInode::new(&fs, 1, 0o555, Node::Dir(Box::new(root::Root)));
-    Dentry::root(sb, root)
+    Dentry::root(sb, root_inode(&fs))
+}
+
+fn root_inode(fs: &Arc<ProcFs>) -> Arc<ProcInode> {
+    ProcInode::new(fs, 1, 0o555, Node::Dir(Box::new(root::Root)))
 }
 
 /// A process or thread that a directory is about. What is left of it is looked up at each use.

@@ -73,6 +73,11 @@ impl Budget {
         self.exhausted.load(Ordering::Relaxed)
     }
 
+    /// The limit, if it is a part of a larger budget.
+    pub(super) fn limit_of_part(&self) -> Option<u64> {
+        self.whole.as_ref().map(|_| self.limit)
+    }
+
     /// Gives bytes back.
     pub fn give(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);

@@ -3,6 +3,8 @@
 //! They lie in large chunks on the sentry's heap, with holes where nothing was written, until the file is first mapped:
 //! from then on they are a memfd of the host, so that mappings, reads and writes see the same pages.
 
+mod persist;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use stockade_abi::Errno;
 use super::{Budget, Seals};
 use crate::io::{Sink, Source};
 use crate::vfs::{HostFd, Seek};
+
+pub(super) use persist::ContentState;
 
 /// Bytes of a chunk.
 const CHUNK: u64 = 128 * 1024;

@@ -17,6 +17,16 @@ pub(super) struct Entries {
 const FIRST: u64 = 2;
 
 impl Entries {
+    /// Without entries, where positions go on from `next`.
+    pub(super) fn from_next(next: u64) -> Self {
+        Self { next, ..Self::default() }
+    }
+
+    /// How many positions were given.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     pub(super) fn get(&self, name: &[u8]) -> Option<&Arc<TmpInode>> {
         self.by_name.get(name).map(|(_, inode)| inode)
     }
@@ -38,6 +48,27 @@ impl Entries {
         self.order.insert(position, name.to_vec());
         self.by_name.insert(name.to_vec(), (position, inode));
         None
+    }
+
+    /// Puts an entry back at the position that it had.
+    ///
+    /// # Errors
+    /// If the name or the position is taken, or none that was given.
+    pub(super) fn put_back(
+        &mut self,
+        position: u64,
+        name: &[u8],
+        inode: Arc<TmpInode>,
+    ) -> Result<(), &'static str> {
+        let given = (FIRST..FIRST.saturating_add(self.next)).contains(&position);
+        if !given || self.order.contains_key(&position) {
+            return Err("an entry has a position that none can have");
+        }
+        if self.by_name.insert(name.to_vec(), (position, inode)).is_some() {
+            return Err("a name is there twice");
+        }
+        self.order.insert(position, name.to_vec());
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<Arc<TmpInode>> {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::{Seals, TmpInode};
+use super::{Seals, TmpFileState, TmpInode, TmpMappedState};
 use crate::io::{Sink, Source};
+use crate::mm::persist::MappableState;
 use crate::mm::{Mappable, ObjectId};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{DirEntry, File, FileOps, FileType, HostFd, Inode, Seek};
 
 /// FALLOC_FL_ flags (fallocate(2)).
@@ -81,6 +84,10 @@ impl FileOps for TmpFile {
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         Ok(Arc::new(Mapped { inode: Arc::clone(&self.0), path: Vec::new() }))
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Tmp(TmpFileState::save(&self.0, saver)))
+    }
 }
 
 /// A regular file as memory.
@@ -119,6 +126,10 @@ impl Mappable for Mapped {
         if let Ok(regular) = self.inode.regular() {
             regular.writable.remove(pages);
         }
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        Ok(MappableState::Tmp(TmpMappedState::save(self, saver)))
     }
 }
 
@@ -170,6 +181,10 @@ impl FileOps for TmpDir {
             position = next;
         }
         Ok(position)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Tmp(TmpFileState::save(&self.0, saver)))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

@@ -1,8 +1,11 @@
 //! Inodes.
 
+mod persist;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::file::Statfs;
 use stockade_abi::general as c;
@@ -14,11 +17,15 @@ use super::dir::Entries;
 use super::file::{TmpDir, TmpFile};
 use super::seals::{Seals, WritablePages};
 use super::{TmpFs, file};
+use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
 use crate::time::clock::now_coarse;
+use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
+pub use persist::TmpInodeState;
+
 /// What changes of an inode beside its contents.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Meta {
     mode: u32,
     uid: u32,
@@ -447,6 +454,24 @@ impl Inode for TmpInode {
             flags: 0x20,
             ..Statfs::default()
         })
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::Tmp(TmpInodeState::save(self, saver)))
+    }
+
+    fn save_pages(&self, object: PageObject, sink: &mut dyn PageSink) -> Result<(), SaveError> {
+        match &self.data {
+            Data::Regular(regular) => regular.content.read().save_pages(object, sink),
+            _ => Ok(()),
+        }
+    }
+
+    fn restore_pages(&self, object: PageObject, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+        match &self.data {
+            Data::Regular(regular) => regular.content.write().restore_pages(object, source),
+            _ => Ok(()),
+        }
     }
 }
 

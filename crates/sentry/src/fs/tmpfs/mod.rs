@@ -6,6 +6,7 @@ mod dir;
 mod file;
 mod inode;
 mod options;
+mod persist;
 mod seals;
 
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use budget::Budget;
 pub use content::Content;
 pub use file::TmpFile;
-pub use inode::TmpInode;
+pub use inode::{TmpInode, TmpInodeState};
 pub use options::Options;
+pub use persist::{TmpFileState, TmpFsState, TmpMappedState};
 pub use seals::Seals;
 
 use stockade_abi::Errno;

@@ -22,6 +22,18 @@ const MAX_MINOR: u32 = 1 << 30;
 const FS_TYPES: &[&str] =
     &["stockade", "tmpfs", "devtmpfs", "devpts", "proc", "sysfs", "overlay", "nsfs", "anon_inodefs"];
 
+/// A device number that a file system had, which no new one gets.
+///
+/// # Errors
+/// If none has such a one.
+pub(crate) fn restored_device(dev: u64) -> Result<u64, RestoreError> {
+    if dev_major(dev) != 0 || dev_minor(dev) > MAX_MINOR {
+        return Err(RestoreError::new("a device number that no file system here has"));
+    }
+    MINORS.note(dev_minor(dev).into());
+    Ok(dev)
+}
+
 /// A [`SuperBlock`].
 #[derive(Debug, Serialize, Deserialize)]
 pub enum SuperBlockState {
@@ -67,11 +79,7 @@ impl Component for SuperBlockState {
         };
         let known = FS_TYPES.iter().find(|known| **known == fs_type);
         let fs_type = known.ok_or_else(|| RestoreError::new(format!("unknown type {fs_type:?}")))?;
-        if dev_major(dev) != 0 || dev_minor(dev) > MAX_MINOR {
-            return Err(RestoreError::new("a device number that no file system here has"));
-        }
-        MINORS.note(dev_minor(dev).into());
-        Ok(SuperBlock::with_dev(dev, fs_type, &source, options, caches_names, revalidates))
+        Ok(SuperBlock::with_dev(restored_device(dev)?, fs_type, &source, options, caches_names, revalidates))
     }
 }
 
