@@ -1,10 +1,14 @@
 //! Options that every socket has (socket(7), "Socket options").
 
+mod persist;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_abi::net as n;
+
+pub(in crate::net) use self::persist::OptionsState;
 
 use super::socket::Socket;
 use crate::wait::Readiness;

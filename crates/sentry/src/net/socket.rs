@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use super::options::Options;
@@ -23,7 +24,7 @@ pub struct Kind {
 }
 
 /// Who sent something, or is on the other side: numbers of the root namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// Process.
     pub pid: i32,

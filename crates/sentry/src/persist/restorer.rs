@@ -24,6 +24,7 @@ pub struct Restorer<'a> {
     pub host: &'a mut dyn HostResources,
     tables: HashMap<TypeId, Box<dyn Any>>,
     later: Vec<Later>,
+    last: Vec<Later>,
     depth: u32,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Restorer<'a> {
         pages: &'a mut dyn PageSource,
         host: &'a mut dyn HostResources,
     ) -> Self {
-        Self { kernel, pages, host, tables: HashMap::new(), later: Vec::new(), depth: 0 }
+        Self { kernel, pages, host, tables: HashMap::new(), later: Vec::new(), last: Vec::new(), depth: 0 }
     }
 
     /// The kernel that is being made. It has no tasks yet.
@@ -143,12 +144,21 @@ impl<'a> Restorer<'a> {
         self.later.push(Box::new(then));
     }
 
+    /// Does something once all objects are whole, what [`later`](Self::later) does included: for who asks them.
+    pub fn last(&mut self, then: impl FnOnce(&mut Restorer<'_>) -> Result<(), RestoreError> + 'static) {
+        self.last.push(Box::new(then));
+    }
+
     pub(super) fn finish(&mut self) -> Result<(), RestoreError> {
-        while !self.later.is_empty() {
-            for then in std::mem::take(&mut self.later) {
+        loop {
+            let later = std::mem::take(&mut self.later);
+            let next = if later.is_empty() { std::mem::take(&mut self.last) } else { later };
+            if next.is_empty() {
+                return Ok(());
+            }
+            for then in next {
                 then(self)?;
             }
         }
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::fs::pipe::PipeState;
 use crate::fs::proc::ProcFsState;
 use crate::fs::tmpfs::TmpFsState;
 use crate::mm::persist::{MappableState, MemoryManagerState};
+use crate::net::unix::persist::{CreditState, EndpointState};
 use crate::signal::persist::ActionsState;
 use crate::task::persist::{PidNamespaceState, TaskState, ThreadGroupState, UtsState, VforkState};
 use crate::vfs::persist::{
@@ -63,6 +64,8 @@ tables! {
     mount_namespaces: MountNamespaceState, "mount namespace";
     open_files: FileState, "open file";
     file_ops: FileOpsState, "what is open";
+    socket_credits: CreditState, "buffer of a socket";
+    sockets: EndpointState, "socket";
     mappables: MappableState, "mapped object";
     fd_tables: FdTableState, "FD table";
     fs_contexts: FsContextState, "FS context";

@@ -21,6 +21,7 @@ use crate::fs::stdio::HostStreamState;
 use crate::fs::sys::{SysFileState, SysInodeState};
 use crate::fs::timerfd::TimerFdState;
 use crate::fs::tmpfs::{TmpFileState, TmpInodeState};
+use crate::net::unix::persist::UnixSocketState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 
 pub use super::context::FsContextState;
@@ -142,6 +143,7 @@ pub enum FileOpsState {
     Proc(ProcFileState),
     Sys(SysFileState),
     Tmp(TmpFileState),
+    UnixSocket(UnixSocketState),
 }
 
 impl Component for FileOpsState {
@@ -170,6 +172,7 @@ impl Component for FileOpsState {
             Self::Proc(state) => state.restore(restorer),
             Self::Sys(state) => state.restore(restorer),
             Self::Tmp(state) => state.restore(restorer),
+            Self::UnixSocket(state) => state.restore(restorer),
         }
     }
 }

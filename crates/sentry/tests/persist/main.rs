@@ -9,3 +9,4 @@ mod ipc;
 mod processes;
 mod sandbox;
 mod signals;
+mod sockets;

@@ -59,7 +59,7 @@ impl EpollState {
             }
             items.sort_by_key(|(place, _)| *place);
             // Whether they are ready is known when all of them are whole.
-            restorer.later(move |_| {
+            restorer.last(move |_| {
                 items.iter().for_each(|(place, item)| epoll.look(*place != u32::MAX, item));
                 Ok(())
             });

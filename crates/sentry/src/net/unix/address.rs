@@ -1,11 +1,16 @@
 //! Names of UNIX sockets (unix(7), "Address format").
 
+mod persist;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::net as n;
 use stockade_platform::sync::Mutex;
+
+pub(super) use self::persist::BoundState;
 
 use super::endpoint::Endpoint;
 use crate::task::Task;
@@ -20,12 +25,12 @@ const PATH_MAX: usize = 108;
 const FAMILY: usize = 2;
 
 /// A name that a socket can have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Name {
     /// A path in the file system.
-    Path(Vec<u8>),
+    Path(#[serde(with = "serde_bytes")] Vec<u8>),
     /// A name of its own, without the zero it begins with.
-    Abstract(Vec<u8>),
+    Abstract(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl Name {
@@ -100,7 +105,7 @@ enum Held {
     /// Nothing: it is that of the listener that a connection came by, or of a socket that is closed.
     Nothing,
     /// An inode.
-    Inode(InodeId, #[expect(dead_code, reason = "held")] Path),
+    Inode(InodeId, Path),
     /// An entry among the abstract names.
     Abstract,
 }

@@ -1,5 +1,7 @@
 //! One side of a connection, or who waits for some.
 
+mod persist;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
@@ -7,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use stockade_abi::Errno;
 use stockade_abi::net as n;
 use stockade_platform::sync::{Mutex, RwLock};
+
+pub use self::persist::EndpointState;
 
 use super::UnixSpace;
 use super::address::{Bound, Name};
@@ -75,20 +79,23 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(space: &Arc<UnixSpace>, socket_type: u32) -> Arc<Self> {
-        let queue = Arc::new(WaitQueue::new());
+        Self::of(space, socket_type, Credit::new(DEFAULT_BUFFER), Options::default())
+    }
+
+    fn of(space: &Arc<UnixSpace>, socket_type: u32, credit: Arc<Credit>, options: Options) -> Arc<Self> {
         Arc::new(Self {
             kind: Kind { domain: n::AF_UNIX, socket_type, protocol: 0 },
             space: Arc::clone(space),
             state: Mutex::new(State::Unconnected),
             inbox: Mutex::default(),
             room: Arc::new(WaitQueue::new()),
-            credit: Credit::new(DEFAULT_BUFFER, &queue),
-            queue,
+            queue: Arc::clone(credit.queue()),
+            credit,
             bound: RwLock::new(None),
             peer_identity: Mutex::new(None),
             shutdown: AtomicU8::new(0),
             error: AtomicI32::new(0),
-            options: Options::default(),
+            options,
             embryo: AtomicBool::new(false),
             number: AtomicU64::new(0),
         })

@@ -4,6 +4,8 @@
 //! each other alive. [`InFlight::closed`] has them found, as Linux's collector does: those that only messages refer to, and
 //! only messages waiting in such sockets.
 
+pub(super) mod persist;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

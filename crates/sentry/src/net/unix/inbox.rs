@@ -1,10 +1,15 @@
 //! What waits to be received.
 
+mod persist;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stockade_abi::Errno;
+
+pub use self::persist::CreditState;
+pub(super) use self::persist::InboxState;
 
 use super::in_flight::Rights;
 use crate::io::{Sink, Source};
@@ -18,7 +23,7 @@ const OVERHEAD: usize = 512;
 const PIECE: usize = 32 * 1024;
 
 /// How much of what a socket sent may be unread, and how much is.
-pub(super) struct Credit {
+pub struct Credit {
     used: AtomicUsize,
     limit: AtomicUsize,
     /// Told when there is room again.
@@ -26,8 +31,17 @@ pub(super) struct Credit {
 }
 
 impl Credit {
-    pub(super) fn new(limit: usize, queue: &Arc<WaitQueue>) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit: AtomicUsize::new(limit), queue: Arc::clone(queue) })
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            queue: Arc::new(WaitQueue::new()),
+        })
+    }
+
+    /// Of its owner.
+    pub(super) fn queue(&self) -> &Arc<WaitQueue> {
+        &self.queue
     }
 
     pub(super) fn limit(&self) -> usize {

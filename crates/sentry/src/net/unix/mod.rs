@@ -5,6 +5,7 @@ mod connect;
 pub mod endpoint;
 pub mod in_flight;
 mod inbox;
+pub mod persist;
 mod record;
 mod transfer;
 
@@ -20,11 +21,14 @@ use stockade_abi::net as n;
 use self::address::{Names, unnamed};
 use self::endpoint::{Endpoint, State, identity};
 use self::in_flight::{InFlight, Rights};
+use self::persist::UnixSocketState;
 use super::options::Options;
 use super::socket::{Credential, Kind, Outgoing, Received, Socket};
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
+use crate::persist::{Saver, Unsavable};
 use crate::task::{Task, current};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::quota::SOCKETS;
 use crate::vfs::{File, FileOps, anon};
 use crate::wait::{Readiness, WaitQueue};
@@ -228,5 +232,9 @@ impl FileOps for UnixSocket {
         };
         mem.copy_out(arg, &i32::try_from(n).unwrap_or(i32::MAX))?;
         Ok(0)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::UnixSocket(UnixSocketState::save(self, saver)))
     }
 }
