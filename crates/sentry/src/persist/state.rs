@@ -12,6 +12,7 @@ use crate::fs::host::HostFsState;
 use crate::fs::overlay::OverlayFsState;
 use crate::fs::pipe::PipeState;
 use crate::fs::proc::ProcFsState;
+use crate::fs::stdio::InheritedState;
 use crate::fs::tmpfs::TmpFsState;
 use crate::mm::persist::{MappableState, MemoryManagerState};
 use crate::net::unix::persist::{CreditState, EndpointState};
@@ -54,6 +55,7 @@ tables! {
     pid_namespaces: PidNamespaceState, "PID namespace";
     super_blocks: SuperBlockState, "file system";
     host_trees: HostFsState, "host directory";
+    inherited: InheritedState, "inherited descriptor";
     pipes: PipeState, "pipe";
     tmp_file_systems: TmpFsState, "file system in memory";
     overlays: OverlayFsState, "overlay";

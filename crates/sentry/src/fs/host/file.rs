@@ -169,8 +169,8 @@ impl FileOps for HostFile {
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         // Not what the name says now: it may be gone.
         let (dev, ino) = self.inode.id()?;
-        let inode = Some(Arc::clone(&self.inode));
-        Ok(Arc::new(Mapped { inode, fd: Arc::clone(&self.fd), id: ObjectId { dev, ino } }))
+        let (inode, fd) = (Arc::clone(&self.inode), Arc::clone(&self.fd));
+        Ok(Arc::new(Mapped { inode, fd, id: ObjectId { dev, ino } }))
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
@@ -187,14 +187,8 @@ pub(super) fn access_of(fd: &HostFd) -> u32 {
     rustix::fs::fcntl_getfl(fd).map_or(0, |flags| flags.bits() & c::O_ACCMODE)
 }
 
-/// A file of the host for memory to be made of, by its descriptor.
-pub(crate) fn mapped(fd: Arc<HostFd>, id: ObjectId) -> Arc<dyn Mappable> {
-    Arc::new(Mapped { inode: None, fd, id })
-}
-
 struct Mapped {
-    /// None for what is known by its descriptor alone.
-    inode: Option<Arc<HostInode>>,
+    inode: Arc<HostInode>,
     fd: Arc<HostFd>,
     id: ObjectId,
 }
@@ -213,8 +207,7 @@ impl Mappable for Mapped {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
-        let inode = self.inode.clone().ok_or_else(|| Unsavable::kind::<Self>("mapped object"))?;
-        HostFileState::save(&inode, &self.fd, saver).map(MappableState::Host)
+        HostFileState::save(&self.inode, &self.fd, saver).map(MappableState::Host)
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {

@@ -59,8 +59,8 @@ impl Bridge {
         let mut raw = saved.clone();
         raw.make_raw();
         termios::tcsetattr(&fd, OptionalActions::Now, &raw).map_err(host)?;
-        let fd = Watched::new(fd);
-        let stream = HostStream::new(0, Arc::clone(&fd), attrs, None);
+        let fd = Watched::new(0, fd);
+        let stream = HostStream::new(Arc::clone(&fd), attrs, None);
         let waiter = Waiter::new();
         pty.set_window_observer(waiter.clone());
         Ok(Arc::new(Self {

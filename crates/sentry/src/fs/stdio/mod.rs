@@ -21,13 +21,15 @@ use stockade_abi::general as c;
 
 pub use self::bridge::Bridge;
 pub use self::import::{Imported, import};
-pub use self::persist::HostStreamState;
+pub use self::persist::{HostStreamState, InheritedState};
 pub use self::terminal::HostTerminal;
+pub use self::watch::Watched;
 
 use self::reopened::Reopened;
 use self::stream::HostStream;
-use self::watch::Watched;
+use crate::persist::Saver;
 use crate::time::clock::now;
+use crate::vfs::anon::ReopenState;
 use crate::vfs::{Attrs, File, FileOps, FileType, anon};
 
 fn host(e: HostErrno) -> Errno {
@@ -67,9 +69,9 @@ pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
         FileType::CharDevice => "/dev/null",
         _ => "/dev/host/{}",
     };
-    let fd = Watched::new(fd);
-    let stream = HostStream::new(number, Arc::clone(&fd), attrs, None);
-    let opener = Box::new(Inherited { number, fd, attrs, access });
+    let fd = Watched::new(number, fd);
+    let stream = HostStream::new(Arc::clone(&fd), attrs, None);
+    let opener = Box::new(Inherited { fd, attrs, access });
     let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
     Ok(File::new(path, Arc::new(stream), access))
 }
@@ -88,7 +90,6 @@ fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
 
 /// An inherited stream, as `/proc/PID/fd` leads to it.
 struct Inherited {
-    number: i32,
     fd: Arc<Watched>,
     attrs: Attrs,
     access: u32,
@@ -101,7 +102,7 @@ impl anon::Reopen for Inherited {
         if attrs.file_type() == FileType::Regular {
             return Ok(Arc::new(Reopened { fd, attrs }));
         }
-        Ok(Arc::new(HostStream::new(self.number, fd, attrs, None)))
+        Ok(Arc::new(HostStream::new(fd, attrs, None)))
     }
 
     fn set_size(&self, size: u64) -> Result<(), Errno> {
@@ -109,6 +110,11 @@ impl anon::Reopen for Inherited {
             FileType::Regular => rustix::fs::ftruncate(&*self.fd, size).map_err(host),
             _ => Ok(()),
         }
+    }
+
+    fn save(&self, saver: &mut Saver) -> Option<ReopenState> {
+        let stream = HostStreamState::save(&self.fd, &self.attrs, saver);
+        Some(ReopenState::Inherited { stream, access: self.access })
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use rustix::fs::FallocateFlags;
 use stockade_abi::Errno;
 
-use super::host;
 use super::watch::Watched;
-use crate::fs::host::file::{mapped, with_buffer};
+use super::{HostStreamState, host};
+use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
+use crate::mm::persist::MappableState;
 use crate::mm::{Mappable, ObjectId};
+use crate::persist::{Saver, Unsavable};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Attrs, File, FileOps, HostFd, Seek};
 
 /// An inherited regular file that was opened anew: it has an offset of its own.
@@ -18,9 +22,38 @@ pub(super) struct Reopened {
 }
 
 /// The memory that a regular file of the host is.
-pub(super) fn mappable(fd: &Watched, attrs: &Attrs) -> Result<Arc<dyn Mappable>, Errno> {
-    let fd = rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(host)?;
-    Ok(mapped(HostFd::new(fd)?, ObjectId { dev: attrs.dev, ino: attrs.ino }))
+pub(super) fn mappable(fd: &Arc<Watched>, attrs: &Attrs) -> Result<Arc<dyn Mappable>, Errno> {
+    let host_fd = HostFd::new(rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(host)?)?;
+    Ok(Arc::new(Mapped { fd: Arc::clone(fd), attrs: *attrs, host_fd }))
+}
+
+struct Mapped {
+    fd: Arc<Watched>,
+    attrs: Attrs,
+    host_fd: Arc<HostFd>,
+}
+
+impl Mappable for Mapped {
+    fn host_fd(&self, _writable: bool) -> Result<Arc<HostFd>, Errno> {
+        Ok(Arc::clone(&self.host_fd))
+    }
+
+    fn object_id(&self) -> ObjectId {
+        ObjectId { dev: self.attrs.dev, ino: self.attrs.ino }
+    }
+
+    fn display_path(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn punch_hole(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&self.host_fd, mode, offset, len).map_err(host)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
+        Ok(MappableState::HostStream(HostStreamState::save(&self.fd, &self.attrs, saver)))
+    }
 }
 
 impl Reopened {
@@ -73,6 +106,10 @@ impl FileOps for Reopened {
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
         Some(self.size().map(|size| Attrs { size, ..self.attrs }))
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::HostReopened(HostStreamState::save(&self.fd, &self.attrs, saver)))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

@@ -26,21 +26,14 @@ use crate::wait::{Readiness, WaitQueue};
 
 /// A descriptor of the host.
 pub(super) struct HostStream {
-    /// The number that the process which was given it has it under.
-    number: i32,
     fd: Arc<Watched>,
     attrs: Attrs,
     terminal: Option<Arc<HostTerminal>>,
 }
 
 impl HostStream {
-    pub(super) fn new(
-        number: i32,
-        fd: Arc<Watched>,
-        attrs: Attrs,
-        terminal: Option<Arc<HostTerminal>>,
-    ) -> Self {
-        Self { number, fd, attrs, terminal }
+    pub(super) fn new(fd: Arc<Watched>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
+        Self { fd, attrs, terminal }
     }
 
     fn is_regular(&self) -> bool {
@@ -235,11 +228,11 @@ impl FileOps for HostStream {
         Some(Ok(attrs))
     }
 
-    fn save(&self, _saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
         if self.terminal.is_some() {
             return Err(Unsavable::kind::<Self>("terminal of the host"));
         }
-        Ok(FileOpsState::HostStream(HostStreamState { number: self.number, attrs: self.attrs }))
+        Ok(FileOpsState::HostStream(HostStreamState::save(&self.fd, &self.attrs, saver)))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

@@ -33,7 +33,7 @@ impl HostTerminal {
     /// What fstat(2) says.
     pub fn add(kernel: &Kernel, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
         let attrs = attrs_of(&fd)?;
-        kernel.ttys.add(uid, |tty| Self { tty, fd: Watched::new(fd), attrs, access })
+        kernel.ttys.add(uid, |tty| Self { tty, fd: Watched::new(0, fd), attrs, access })
     }
 
     /// What it has in common with others.
@@ -51,7 +51,7 @@ impl HostTerminal {
     }
 
     fn opened(self: &Arc<Self>) -> HostStream {
-        HostStream::new(0, Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
+        HostStream::new(Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
     }
 
     /// Whether a caller may read.

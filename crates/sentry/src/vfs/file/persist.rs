@@ -12,6 +12,7 @@ use crate::creds::Credentials;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::task::sigio;
 use crate::vfs::OPEN_FILES;
+use crate::vfs::lock::LockState;
 use crate::vfs::mount::PathState;
 use crate::vfs::persist::FileOpsState;
 
@@ -28,6 +29,9 @@ pub struct FileState {
     /// What signals call it, with O_ASYNC.
     #[serde(default)]
     sigio: Option<i32>,
+    /// Locks that were taken through it.
+    #[serde(default)]
+    locks: Vec<LockState>,
 }
 
 /// An [`Owner`].
@@ -61,6 +65,7 @@ impl Component for FileState {
                 creds: owner.creds.as_ref().map(|creds| saver.id(creds)),
             }),
             sigio: file.sigio.lock().as_ref().map(|(fd, _)| *fd),
+            locks: LockState::save(file),
         })
     }
 
@@ -91,6 +96,7 @@ impl Component for FileState {
             owner: Mutex::new(owner),
             sigio: Mutex::default(),
         });
+        LockState::restore(self.locks, &file)?;
         if let Some(fd) = self.sigio {
             let file = Arc::clone(&file);
             restorer.later(move |restorer| {

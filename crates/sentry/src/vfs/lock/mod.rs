@@ -4,6 +4,7 @@
 //! file's queue and tries again.
 
 mod deadlock;
+mod persist;
 mod ranges;
 mod table;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use stockade_abi::Errno;
 
 pub use self::deadlock::LockWaits;
+pub use self::persist::LockState;
 pub use self::ranges::{OFFSET_MAX, Owner, Range};
 pub use self::table::{FileId, Locks, Shown, Waiting, all};
 

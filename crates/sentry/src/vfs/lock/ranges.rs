@@ -1,7 +1,9 @@
 //! Locks on ranges of one file (fcntl(2), "Advisory record locking").
 
+use serde::{Deserialize, Serialize};
+
 /// Who has a lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Owner {
     /// The FD table of a process.
     Table(u64),
