@@ -21,5 +21,5 @@ pub use memory::{Advice, AtomicOp, Backing, MemoryOp, Prot};
 pub use notify::Notify;
 pub use shared::{SharedMemory, SharedSlice};
 pub use traits::{
-    AddressSpace, CPU_WORDS, CpuSet, GuestThread, Kicker, Layout, Platform, Usage, VdsoFunctions,
+    AddressSpace, CPU_WORDS, CpuSet, GuestThread, Kicker, Layout, OwnPages, Platform, Usage, VdsoFunctions,
 };

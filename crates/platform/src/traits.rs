@@ -137,6 +137,13 @@ pub trait AddressSpace: Send + Sync {
     /// ENOMEM if part of it is unmapped; EAGAIN where the host does not tell.
     fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno>;
 
+    /// Pages of `range` (page-aligned) that are in use and this address space's own: neither those of a mapped file as they
+    /// are there nor zeros that were only read. In order; with `sharing`, what forks still share is told from the rest.
+    ///
+    /// # Errors
+    /// What the host says.
+    fn own_pages(&self, range: Range<u64>, sharing: bool) -> Result<Vec<OwnPages>, Errno>;
+
     /// Returns once each of its threads that runs has passed a full memory barrier (membarrier(2),
     /// MEMBARRIER_CMD_PRIVATE_EXPEDITED); with `code` each has also synchronized its instructions (SYNC_CORE).
     ///
@@ -156,6 +163,15 @@ pub trait AddressSpace: Send + Sync {
 
     /// Ends all its threads at once; their next event is [`Event::Died`].
     fn kill(&self);
+}
+
+/// Pages that an address space has of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPages {
+    /// Their addresses.
+    pub range: Range<u64>,
+    /// Whether another one has the same pages, until one of them writes.
+    pub is_shared: bool,
 }
 
 /// A guest thread. Owned by the one sentry thread that serves it; all calls block that thread.

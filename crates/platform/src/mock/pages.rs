@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use crate::{Advice, Backing, Layout, MemoryOp, Prot, SharedMemory};
+use crate::{Advice, Backing, Layout, MemoryOp, OwnPages, Prot, SharedMemory};
 
 const PAGE: u64 = 4096;
 
@@ -200,6 +200,13 @@ impl Pages {
         self.all_mapped(range)?;
         let resident = |page: &Page| u8::from(!matches!(page.bytes, Bytes::Private(None)));
         Ok(self.0.range(range.clone()).map(|(_, page)| resident(page)).collect())
+    }
+
+    /// Each page for itself. What is a file's is not known.
+    pub(super) fn own(&self, range: &Range<u64>) -> Vec<OwnPages> {
+        let own =
+            self.0.range(range.clone()).filter(|(_, page)| matches!(page.bytes, Bytes::Private(Some(_))));
+        own.map(|(&at, _)| OwnPages { range: at..at + PAGE, is_shared: false }).collect()
     }
 
     pub(super) fn resident_size(&self) -> u64 {

@@ -12,7 +12,7 @@ use super::Programs;
 use super::guest::Link;
 use super::pages::Pages;
 use super::thread::Thread;
-use crate::{AddressSpace, AtomicOp, GuestThread, Layout, MemoryOp, SharedSlice};
+use crate::{AddressSpace, AtomicOp, GuestThread, Layout, MemoryOp, OwnPages, SharedSlice};
 
 /// What threads share.
 pub(super) struct Memory {
@@ -151,6 +151,10 @@ impl AddressSpace for Space {
 
     fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno> {
         self.0.pages.lock().resident(&range)
+    }
+
+    fn own_pages(&self, range: Range<u64>, _sharing: bool) -> Result<Vec<OwnPages>, Errno> {
+        Ok(self.0.pages.lock().own(&range))
     }
 
     fn barrier(&self, _code: bool) -> Result<(), Errno> {

@@ -104,6 +104,7 @@ mod listener;
 mod memory;
 mod ops;
 mod options;
+mod pagemap;
 mod parked;
 mod pool;
 mod probe;

@@ -9,8 +9,8 @@ use stockade_abi::Errno;
 use super::ops;
 use super::process::Stub;
 use super::thread::Thread;
-use super::{layout as l, memory, procfs};
-use crate::{AddressSpace, AtomicOp, GuestThread, MemoryOp, SharedSlice};
+use super::{layout as l, memory, pagemap, procfs};
+use crate::{AddressSpace, AtomicOp, GuestThread, MemoryOp, OwnPages, SharedSlice};
 
 /// The handle that the kernel holds; the stub ends with it.
 pub(crate) struct Space(pub(crate) Arc<Stub>);
@@ -68,6 +68,10 @@ impl AddressSpace for Space {
 
     fn resident(&self, range: Range<u64>) -> Result<Vec<u8>, Errno> {
         ops::resident(&self.0, range)
+    }
+
+    fn own_pages(&self, range: Range<u64>, sharing: bool) -> Result<Vec<OwnPages>, Errno> {
+        pagemap::own_pages(&self.0.shared.proc, self.pid(), &range, sharing)
     }
 
     fn barrier(&self, code: bool) -> Result<(), Errno> {

@@ -5,7 +5,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use stockade_abi::Errno;
-use stockade_platform::{Advice, AtomicOp, Backing, Event, MemoryOp, Platform, Prot, StopCause};
+use stockade_platform::{
+    AddressSpace, Advice, AtomicOp, Backing, Event, MemoryOp, Platform, Prot, StopCause,
+};
 
 use crate::common::{CODE, DATA, SIZE, anonymous, platform, space, start_at, syscall, thread};
 
@@ -57,6 +59,47 @@ fn changes_stop_at_the_first_that_fails() {
     ops.push(bad(DATA + PAGE..DATA + 2 * PAGE));
     ops.push(protect);
     assert_eq!(space.apply(&ops), Err((101, Errno::ENOMEM)));
+}
+
+#[test]
+fn own_pages_are_told_from_others() {
+    let platform = platform();
+    let space = platform.new_address_space().unwrap();
+    let file = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    rustix::io::pwrite(&file, &[7; 8 * PAGE as usize], 0).unwrap();
+    let map = |range, backing| MemoryOp::Map { range, prot: RW, backing, no_reserve: true, populate: false };
+    let page = |i: u64| DATA + i * PAGE;
+    let ops = [
+        map(page(0)..page(8), Backing::Anonymous),
+        map(page(8)..page(16), Backing::Private(file.as_fd(), 0)),
+        map(page(16)..page(24), Backing::Shared(file.as_fd(), 0)),
+        // Room that nobody uses costs nothing.
+        map(1 << 40..1 << 45, Backing::Anonymous),
+    ];
+    space.apply(&ops).unwrap();
+    let own = |space: &dyn AddressSpace, sharing| {
+        let own = space.own_pages(0x1000..1 << 46, sharing).unwrap();
+        own.into_iter().map(|o| (o.range.start, o.range.end, o.is_shared)).collect::<Vec<_>>()
+    };
+    assert_eq!(own(&*space, true), []);
+    let mut buffer = [0; 24 * PAGE as usize];
+    space.read(DATA, &mut buffer).unwrap();
+    assert_eq!(own(&*space, true), []);
+    for i in [1, 2, 3, 7, 8, 9, 12, 17, 18] {
+        space.write(page(i), b"x").unwrap();
+    }
+    space.write(1 << 43, b"x").unwrap();
+    let far = (1 << 43, (1 << 43) + PAGE);
+    let runs = [(page(1), page(4)), (page(7), page(10)), (page(12), page(13)), far];
+    assert_eq!(own(&*space, false), runs.map(|(start, end)| (start, end, false)));
+    space.apply(&[MemoryOp::Protect(page(2)..page(3), Prot::empty())]).unwrap();
+    assert_eq!(own(&*space, true), runs.map(|(start, end)| (start, end, false)));
+    let child = space.fork().unwrap();
+    assert_eq!(own(&*child, true), runs.map(|(start, end)| (start, end, true)));
+    child.write(page(8), b"y").unwrap();
+    let parts = [(page(1), page(4), true), (page(7), page(8), true), (page(8), page(9), false)];
+    assert_eq!(own(&*child, true)[..3], parts);
+    assert_eq!(own(&*space, true)[..3], parts);
 }
 
 #[test]
