@@ -101,6 +101,13 @@ pub trait AddressSpace: Send + Sync {
     /// As [`read`](Self::read).
     fn read_vectored(&self, remote: &[(u64, usize)], local: &mut [IoSliceMut<'_>]) -> Result<usize, Errno>;
 
+    /// As [`read_vectored`](Self::read_vectored), into one local range, but what forks share they go on sharing: the other
+    /// calls pin pages, for which the host gives each its own. Takes longer.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn peek(&self, remote: &[(u64, usize)], local: &mut [u8]) -> Result<usize, Errno>;
+
     /// Gather variant of [`write`](Self::write).
     ///
     /// # Errors

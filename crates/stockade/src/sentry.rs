@@ -125,6 +125,9 @@ pub fn boot(boot: Boot<'_>) -> u8 {
         // It may have been killed from outside.
         let _ = kill_process(zygote, Signal::KILL);
     }
+    if let Some(why) = kernel.failure() {
+        return give_up(&link, why);
+    }
     tell(&link, &Event::Ended(outcome));
     0
 }

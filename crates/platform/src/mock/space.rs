@@ -97,6 +97,10 @@ impl AddressSpace for Space {
         Ok(done)
     }
 
+    fn peek(&self, remote: &[(u64, usize)], local: &mut [u8]) -> Result<usize, Errno> {
+        self.read_vectored(remote, &mut [IoSliceMut::new(local)])
+    }
+
     fn write_vectored(&self, remote: &[(u64, usize)], local: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let bytes: Vec<u8> = local.iter().flat_map(|slice| slice.iter().copied()).collect();
         vectored(remote, bytes.len(), |addr, part| self.write(addr, &bytes[part]))

@@ -2,10 +2,12 @@
 #![expect(unsafe_code, reason = "rustix has no process_vm_readv")]
 
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
 
+use rustix::fs::{Mode, OFlags, openat};
 use stockade_abi::Errno;
 
-use super::error::last_errno;
+use super::error::{errno, last_errno};
 use super::layout as l;
 
 /// process_vm_readv(2) or process_vm_writev(2).
@@ -51,6 +53,33 @@ pub(crate) fn read_vectored(
     check(remote)?;
     let total = remote.iter().map(|r| r.1).sum::<usize>().min(local.iter().map(|l| l.len()).sum());
     vectored(libc::process_vm_readv, pid, local.as_ptr().cast(), local.len(), remote, total)
+}
+
+/// Reads guest ranges without pinning them (`/proc/PID/mem`).
+pub(crate) fn peek(
+    proc: &OwnedFd,
+    pid: i32,
+    remote: &[(u64, usize)],
+    local: &mut [u8],
+) -> Result<usize, Errno> {
+    check(remote)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let memory = openat(proc, format!("{pid}/mem"), flags, Mode::empty()).map_err(errno)?;
+    let mut done = 0;
+    for &(addr, len) in remote {
+        let end = local.len().min(done + len);
+        let mut at = addr;
+        while done < end {
+            match rustix::io::pread(&memory, &mut local[done..end], at) {
+                Ok(0) => return Ok(done),
+                Ok(n) => (done, at) = (done + n, at + n as u64),
+                Err(_) if done > 0 => return Ok(done),
+                Err(rustix::io::Errno::IO) => return Err(Errno::EFAULT),
+                Err(e) => return Err(errno(e)),
+            }
+        }
+    }
+    Ok(done)
 }
 
 /// Gathers local buffers into guest ranges.

@@ -46,6 +46,10 @@ impl AddressSpace for Space {
         memory::read_vectored(self.pid(), remote, local)
     }
 
+    fn peek(&self, remote: &[(u64, usize)], local: &mut [u8]) -> Result<usize, Errno> {
+        memory::peek(&self.0.shared.proc, self.pid(), remote, local)
+    }
+
     fn write_vectored(&self, remote: &[(u64, usize)], local: &[IoSlice<'_>]) -> Result<usize, Errno> {
         memory::write_vectored(self.pid(), remote, local)
     }

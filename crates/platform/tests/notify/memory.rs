@@ -96,6 +96,13 @@ fn own_pages_are_told_from_others() {
     assert_eq!(own(&*space, true), runs.map(|(start, end)| (start, end, false)));
     let child = space.fork().unwrap();
     assert_eq!(own(&*child, true), runs.map(|(start, end)| (start, end, true)));
+    // To look at them does not part them; to read them does, in one of them.
+    let mut two = [0; 2 * PAGE as usize];
+    assert_eq!(child.peek(&[(page(1), 4096), (page(8), 4096)], &mut two), Ok(8192));
+    assert_eq!((two[0], two[4096], two[4097]), (b'x', b'x', 7));
+    assert_eq!(child.peek(&[(page(1), 4096), (page(99), 4096)], &mut two), Ok(4096));
+    assert_eq!(child.peek(&[(page(99), 4096), (page(1), 4096)], &mut two), Err(Errno::EFAULT));
+    assert_eq!(own(&*child, true), runs.map(|(start, end)| (start, end, true)));
     child.write(page(8), b"y").unwrap();
     let parts = [(page(1), page(4), true), (page(7), page(8), true), (page(8), page(9), false)];
     assert_eq!(own(&*child, true)[..3], parts);

@@ -43,6 +43,9 @@ impl MemoryManager {
         } else {
             Ok(0)
         };
+        if !matches!(more, Ok(1..)) {
+            self.is_lost(addr + done as u64);
+        }
         match (done, more) {
             (0, Ok(0)) => Err(Errno::EFAULT),
             (0, Err(e)) => Err(e),

@@ -84,10 +84,20 @@ impl MemoryManager {
         }
         if let Some(host) = host {
             for run in runs(&pieces) {
-                match self.advise_host(run, host) {
-                    // The host's own configuration (no transparent huge pages, say) is no error of the guest's.
-                    Err(Errno::EINVAL) if matches!(host, Advice::HugePage | Advice::NoHugePage) => {}
-                    other => other?,
+                match host {
+                    Advice::DontNeed | Advice::Free => {
+                        self.discard(&mut state, run, |part| self.advise_host(part, host))?;
+                    }
+                    // The host wipes its own memory only; a fork sees to that of images.
+                    Advice::WipeOnFork => {
+                        let parts = state.lazy.parts(run).into_iter().filter(|(_, place)| place.is_none());
+                        parts.into_iter().try_for_each(|(part, _)| self.advise_host(part, host))?;
+                    }
+                    _ => match self.advise_host(run, host) {
+                        // The host's own configuration (no transparent huge pages, say) is no error of the guest's.
+                        Err(Errno::EINVAL) if matches!(host, Advice::HugePage | Advice::NoHugePage) => {}
+                        other => other?,
+                    },
                 }
             }
         }

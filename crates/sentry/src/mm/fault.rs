@@ -1,6 +1,6 @@
 //! Hardware page faults: growing stacks, and what becomes a signal.
 
-use stockade_abi::signal::{SIGSEGV, SigInfo, si};
+use stockade_abi::signal::{SIGBUS, SIGSEGV, SigInfo, si};
 use stockade_platform::FaultInfo;
 
 use super::manager::{MemoryLimits, MemoryManager};
@@ -51,6 +51,9 @@ impl MemoryManager {
     pub fn handle_fault(&self, fault: &FaultInfo, limits: &MemoryLimits) -> Option<SigInfo> {
         self.note_stack_limit(limits.stack);
         if fault.signo == SIGSEGV && fault.code == si::SEGV_MAPERR && self.grow_stack(fault.addr, limits) {
+            return None;
+        }
+        if fault.signo == SIGBUS && self.is_lost(fault.addr) {
             return None;
         }
         Some(SigInfo::fault(fault.signo, fault.code, fault.addr))

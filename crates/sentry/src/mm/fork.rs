@@ -28,10 +28,12 @@ impl MemoryManager {
             auxv: state.auxv.clone(),
             executable: state.executable.clone(),
             empty_string: None,
+            lazy: state.lazy.clone(),
         };
         let left_out: Vec<_> =
             copy.vmas.iter().filter(|(_, v)| v.flags.contains(VmFlags::DONTFORK)).map(|(r, _)| r).collect();
         for range in left_out {
+            copy.lazy.remove(range.clone());
             let gone: u64 = copy.vmas.remove(range).iter().map(|(r, _)| r.end - r.start).sum();
             copy.account(0, gone);
         }
@@ -47,8 +49,18 @@ impl MemoryManager {
         drop(state);
         let copy = Self::with_state(space, self.layout.clone(), copy);
         copy.register_barrier(self.registered_barriers());
+        copy.wipe_images()?;
         copy.note_stack_limit(self.stack_limit.load(std::sync::atomic::Ordering::Relaxed));
         Ok(copy)
+    }
+
+    /// MADV_WIPEONFORK, where it is an image that is mapped: there the host does not know it.
+    fn wipe_images(&self) -> Result<(), Errno> {
+        let mut state = self.state.lock();
+        let wiped = state.vmas.iter().filter(|(_, vma)| vma.flags.contains(VmFlags::WIPEONFORK));
+        let parts = wiped.flat_map(|(range, _)| state.lazy.within(range)).map(|(range, _)| range);
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().try_for_each(|range| self.renew(&mut state, &range))
     }
 
     /// Whether advice is one the host's own fork carries out.

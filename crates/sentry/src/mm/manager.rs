@@ -13,6 +13,7 @@ use stockade_abi::misc::PAGE_SIZE;
 use stockade_platform::sync::Mutex;
 use stockade_platform::{AddressSpace, Backing, Layout, MemoryOp, Prot};
 
+use super::lazy::Lazy;
 use super::mappable::Mappable;
 use super::vma::{FileBacking, VmFlags, Vma, VmaSet};
 use crate::persist::Counter;
@@ -69,6 +70,8 @@ pub(super) struct State {
     pub(super) executable: Option<Arc<File>>,
     /// Where an empty string was found in memory that is only read, and how often areas had been changed then.
     pub(super) empty_string: Option<(u64, u64)>,
+    /// Where an image is mapped.
+    pub(super) lazy: Lazy,
 }
 
 impl State {
@@ -92,6 +95,7 @@ impl State {
     /// Takes areas out, telling files whose writable mappings go.
     pub(super) fn take_out(&mut self, range: Range<u64>) -> u64 {
         let mut bytes = 0;
+        self.lazy.remove(range.clone());
         for (range, vma) in self.vmas.remove(range) {
             bytes += range.end - range.start;
             note_writable(&range, &vma, false);
@@ -223,6 +227,7 @@ impl MemoryManager {
             auxv: Vec::new(),
             executable: None,
             empty_string: None,
+            lazy: Lazy::default(),
         };
         Self::with_state(space, layout.clone(), state)
     }
@@ -449,14 +454,15 @@ impl MemoryManager {
                 if shared { Backing::Shared(fd, file.offset) } else { Backing::Private(fd, file.offset) }
             }
         };
-        let op = MemoryOp::Map {
+        let mut ops = vec![MemoryOp::Map {
             range: range.clone(),
             prot: host_prot(vma.prot),
             backing,
             no_reserve: vma.flags.contains(VmFlags::NORESERVE),
             populate: populate || vma.flags.contains(VmFlags::LOCKED),
-        };
-        self.space.apply(&[op]).map_err(|(_, e)| e)
+        }];
+        ops.extend(vma.advice().map(|advice| MemoryOp::Advise(range.clone(), advice)));
+        self.space.apply(&ops).map_err(|(_, e)| e)
     }
 
     /// munmap(2).
@@ -538,15 +544,29 @@ impl MemoryManager {
         }
         if at > start {
             state.vmas.check_room(&(start..at), 0)?;
-            self.space.apply(&[MemoryOp::Protect(start..at, host_prot(prot))]).map_err(|(_, e)| e)?;
-            state.vmas.update(start..at, |v| v.prot = prot);
+            self.protect_host(&mut state, start..at, prot)?;
             for r in executable.into_iter().map(|r| r.start..r.end.min(at)).filter(|r| !r.is_empty()) {
-                let prot = prot | Prot::EXEC;
-                self.space.apply(&[MemoryOp::Protect(r.clone(), host_prot(prot))]).map_err(|(_, e)| e)?;
-                state.vmas.update(r, |v| v.prot = prot);
+                self.protect_host(&mut state, r, prot | Prot::EXEC)?;
             }
         }
         outcome
+    }
+
+    fn protect_host(&self, state: &mut State, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        let protect = || {
+            let op = MemoryOp::Protect(range.clone(), host_prot(prot));
+            self.space.apply(&[op]).map_err(|(_, e)| e)
+        };
+        match protect() {
+            // Not even private copies of an image on a file system without programs (MS_NOEXEC) may be executed.
+            Err(Errno::EACCES) if prot.contains(Prot::EXEC) => {
+                self.detach(state, range.clone())?;
+                protect()?;
+            }
+            other => other?,
+        }
+        state.vmas.update(range, |v| v.prot = prot);
+        Ok(())
     }
 
     /// The file and offset behind an address, for keys of futexes that several address spaces may have; none if the word

@@ -6,13 +6,18 @@ mod barrier;
 mod brk;
 mod fault;
 mod fork;
+mod lazy;
 pub mod manager;
 pub mod mappable;
 pub mod persist;
 mod place;
 mod remap;
+mod restore;
+mod save;
 pub mod usermem;
 pub mod vma;
+
+pub(crate) use save::Twins;
 
 pub use access::{UserSink, UserSource};
 pub use manager::{ImageLayout, MapRequest, MemoryLimits, MemoryManager};

@@ -218,7 +218,14 @@ impl MemoryManager {
             Some((range, current)) if range.end >= addr + moved => (range, current.clone()),
             _ => return Err(Errno::EFAULT),
         };
-        let mut ops = vec![MemoryOp::Move { from: addr..addr + moved, to: to..to + moved, keep_old }];
+        let images: Vec<_> = state.lazy.within(addr..addr + moved).collect();
+        // The host moves one mapping at a time.
+        let parts = state.lazy.parts(addr..addr + moved).into_iter().map(|(from, _)| MemoryOp::Move {
+            to: from.start - addr + to..from.end - addr + to,
+            from,
+            keep_old,
+        });
+        let mut ops: Vec<_> = parts.collect();
         if old_len > new_len {
             ops.push(MemoryOp::Unmap(addr + new_len..addr + old_len));
         }
@@ -238,10 +245,15 @@ impl MemoryManager {
         }
         if keep_old {
             state.vmas.update(addr..addr + moved, |v| v.flags.remove(VmFlags::LOCKED));
+            // What stays is memory that nobody has written to.
+            images.iter().try_for_each(|(range, _)| self.renew(&mut state, range))?;
         } else {
             state.take_out(addr..addr + old_len);
         }
         state.put_in(to, at_new);
+        for (range, place) in images {
+            state.lazy.insert(range.start - addr + to..range.end - addr + to, place);
+        }
         if new_len > moved {
             self.map_host(&(to + moved..to + new_len), &tail, false)?;
             state.put_in(to + moved, tail);

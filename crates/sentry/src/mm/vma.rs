@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use stockade_abi::Errno;
-use stockade_platform::Prot;
+use stockade_platform::{Advice, Prot};
 
 use super::mappable::Mappable;
 use crate::vfs::Path;
@@ -82,6 +82,13 @@ impl Vma {
     pub fn is_data(&self) -> bool {
         self.prot.contains(Prot::WRITE)
             && !self.flags.intersects(VmFlags::SHARED | VmFlags::STACK | VmFlags::GROWSDOWN)
+    }
+
+    /// Advice that its pages need on the host.
+    pub(super) fn advice(&self) -> impl Iterator<Item = Advice> {
+        let flags = self.flags;
+        let all = [(VmFlags::DONTFORK, Advice::DontFork), (VmFlags::WIPEONFORK, Advice::WipeOnFork)];
+        all.into_iter().filter(move |(flag, _)| flags.contains(*flag)).map(|(_, advice)| advice)
     }
 
     /// The same area from `by` bytes further on.
@@ -164,6 +171,13 @@ impl VmaSet {
     pub fn find(&self, addr: u64) -> Option<(Range<u64>, &Vma)> {
         let (&start, vma) = self.areas.range(..=addr).next_back()?;
         (addr < vma.end).then_some((start..vma.end, vma))
+    }
+
+    /// What an area is in `range`, which has to be inside it.
+    #[must_use]
+    pub fn part(&self, range: &Range<u64>) -> Option<Vma> {
+        let (area, vma) = self.find(range.start).filter(|(area, _)| range.end <= area.end)?;
+        Some(Vma { end: range.end, ..vma.advanced(range.start - area.start) })
     }
 
     /// The first area that begins at or after an address.

@@ -15,6 +15,7 @@ use super::restorer::Restorer;
 use super::saver::Saver;
 use super::state::KernelState;
 use crate::fs::tmpfs::TmpFsState;
+use crate::mm::Twins;
 use crate::mm::persist::MemoryManagerState;
 use crate::strace::TracingState;
 use crate::task::persist::{PidNamespaceState, TreeState, UtsState};
@@ -91,8 +92,10 @@ impl Frozen {
         for (inode, index) in saver.objects::<InodeState>().into_iter().zip(0..) {
             inode.save_pages(PageObject::File(index), sink)?;
         }
-        for (mm, index) in saver.objects::<MemoryManagerState>().into_iter().zip(0..) {
-            mm.save_pages(PageObject::Space(index), sink)?;
+        let spaces = saver.objects::<MemoryManagerState>();
+        let mut twins = Twins::among(spaces.len());
+        for (mm, index) in spaces.into_iter().zip(0..) {
+            mm.save_pages(PageObject::Space(index), sink, &mut twins)?;
         }
         Ok(state)
     }
@@ -207,7 +210,7 @@ impl KernelInfo {
             restored.map_err(|e| e.at(InodeState::TABLE, index))?;
         }
         for (mm, index) in restorer.all::<MemoryManagerState>()?.into_iter().zip(0..) {
-            let restored = mm.restore_pages(PageObject::Space(index), restorer.pages);
+            let restored = mm.restore_pages(PageObject::Space(index), restorer.pages, &kernel);
             restored.map_err(|e| e.at(MemoryManagerState::TABLE, index))?;
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! The kernel of a sandbox.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Condvar;
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
+use stockade_abi::signal::SIGKILL;
 use stockade_platform::Platform;
 use stockade_platform::sync::{Mutex, RwLock};
 
@@ -109,6 +110,7 @@ pub struct Kernel {
     pub memory_kills: AtomicUsize,
     end: parking_lot::Mutex<Option<i32>>,
     ended: Condvar,
+    failure: OnceLock<String>,
 }
 
 /// What a kernel has from its beginning.
@@ -188,6 +190,7 @@ impl Kernel {
             memory_kills: AtomicUsize::new(0),
             end: parking_lot::Mutex::new(None),
             ended: Condvar::new(),
+            failure: OnceLock::new(),
         }))
     }
 
@@ -255,7 +258,7 @@ impl Kernel {
 
     /// The first process has ended: so does the sandbox.
     pub(super) fn init_ended(&self, status: i32, tree: &Tree) {
-        let kill = stockade_abi::signal::SigInfo::new(stockade_abi::signal::SIGKILL, 0x80);
+        let kill = stockade_abi::signal::SigInfo::new(SIGKILL, 0x80);
         for group in tree.groups.values().filter(|g| g.zombie.is_none()) {
             let _ = tree.send_group(group.tg.tgid, &kill);
         }
@@ -266,6 +269,20 @@ impl Kernel {
     /// Ends everything, as if the first process had ended so; for a sandbox without one, too.
     pub fn shut_down(&self, status: i32) {
         self.init_ended(status, &self.tree.lock());
+    }
+
+    /// Ends everything, as it cannot go on.
+    pub fn fail(&self, why: &str) {
+        if self.failure.set(why.to_owned()).is_ok() {
+            tracing::error!("{why}");
+            self.shut_down(SIGKILL);
+        }
+    }
+
+    /// Why it could not go on, if that was so.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Waits so long at most for the end of the first process; its status (wait(2)'s encoding).

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use stockade_sentry::persist::{PageObject, PageRun, PageSink, PageSource};
 
 /// Its state as bytes, and its pages: one behind the other in a file, from which they are mapped.
+#[derive(Clone)]
 pub(crate) struct Image {
     pub(crate) state: Vec<u8>,
     pub(crate) file: Arc<File>,

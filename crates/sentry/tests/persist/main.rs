@@ -6,6 +6,7 @@ mod fs;
 mod hostile;
 mod image;
 mod ipc;
+mod memory;
 mod processes;
 mod sandbox;
 mod signals;

@@ -200,17 +200,21 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Restores an image in its place.
-    pub(crate) fn restore(mut self, mut image: Image) -> Result<Self, RestoreError> {
+    /// Restores an image beside it.
+    pub(crate) fn beside(&self, mut image: Image) -> Result<Self, RestoreError> {
         let state = KernelState::from_bytes(&image.state)?;
         let ((stdin, input), (output, stdout)) = (pipe(), pipe());
         let config = state.info.config.clone();
         let streams = HashMap::from([(0, stdin.into()), (1, stdout.into())]);
         let mut host = Host { root: &self.root, streams };
-        self.kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
-        self.input = Some(input);
-        self.output = output;
-        Ok(self)
+        let kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
+        let (directory, root) = (self.directory.clone(), self.root.clone());
+        Ok(Self { directory, root, kernel, input: Some(input), output })
+    }
+
+    /// Restores an image in its place.
+    pub(crate) fn restore(self, image: Image) -> Result<Self, RestoreError> {
+        self.beside(image)
     }
 
     /// Its status when it has ended, with nothing more to say.
@@ -221,7 +225,8 @@ impl Sandbox {
         drop(self.kernel);
         self.output.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
-        fs::remove_dir_all(&self.directory).unwrap();
+        // One beside it may have been first.
+        let _ = fs::remove_dir_all(&self.directory);
         status
     }
 }

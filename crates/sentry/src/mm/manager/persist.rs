@@ -1,4 +1,4 @@
-//! The saved form of [`MemoryManager`], and the pages of its areas.
+//! The saved form of [`MemoryManager`].
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,22 +6,16 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use stockade_abi::Errno;
-use stockade_abi::misc::PAGE_SIZE;
-use stockade_platform::{MemoryOp, Prot};
+use stockade_platform::Prot;
 
-use super::{IDS, ImageLayout, MemoryManager, State, host_prot, is_page_aligned};
+use super::{IDS, ImageLayout, Lazy, MemoryManager, State, is_page_aligned};
 use crate::mm::persist::MappableState;
 use crate::mm::vma::{FileBacking, MAX_MAP_COUNT, VmFlags, Vma, VmaSet};
-use crate::persist::{
-    Component, Id, PageObject, PageSink, PageSource, RestoreError, Restorer, SaveError, Saver, Unsavable,
-};
+use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::vfs::file::FileState;
 use crate::vfs::mount::PathState;
 use crate::vfs::quota::AREAS;
 
-/// Bytes moved at once.
-const CHUNK: u64 = 256 * 1024;
 /// More than any auxiliary vector has.
 const MAX_AUXV: usize = 4096;
 
@@ -144,6 +138,7 @@ impl Component for MemoryManagerState {
             auxv: self.auxv.into_vec(),
             executable: self.executable.map(|file| restorer.get(file)).transpose()?,
             empty_string: None,
+            lazy: Lazy::default(),
         };
         let space = platform.new_address_space();
         let space = space.map_err(|e| RestoreError::refused("the host has no more processes", e))?;
@@ -158,109 +153,4 @@ impl Component for MemoryManagerState {
         mm.note_stack_limit(self.stack_limit);
         Ok(Arc::new(mm))
     }
-}
-
-impl MemoryManager {
-    /// Whether the pages of an area are this address space's own.
-    fn has_own_pages(vma: &Vma) -> bool {
-        !vma.flags.intersects(VmFlags::SHARED | VmFlags::VDSO)
-    }
-
-    /// Saves its own pages.
-    pub(crate) fn save_pages(&self, object: PageObject, sink: &mut dyn PageSink) -> Result<(), SaveError> {
-        let areas = self.areas();
-        for (range, vma) in areas.iter().filter(|(_, vma)| Self::has_own_pages(vma)) {
-            let hidden = !vma.prot.contains(Prot::READ);
-            let error = |at, error| SaveError::Memory { object, at, error };
-            let protect = |prot| {
-                let change = MemoryOp::Protect(range.clone(), prot);
-                self.space.apply(&[change]).map_err(|(_, e)| error(range.start, e))
-            };
-            if hidden {
-                protect(Prot::READ)?;
-            }
-            // Zeros are there without being written, but over a file.
-            let saved = self.save_range(range, |at, bytes| {
-                let zeros = vma.is_anonymous() && bytes.iter().all(|&byte| byte == 0);
-                if zeros { Ok(()) } else { sink.write(object, at.start, bytes) }
-            });
-            if hidden {
-                protect(host_prot(vma.prot))?;
-            }
-            saved.map_err(|e| match e {
-                Failure::Memory(at, e) => error(at, e),
-                Failure::Sink(e) => SaveError::Write(e),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn save_range(
-        &self,
-        range: &Range<u64>,
-        mut write: impl FnMut(Range<u64>, &[u8]) -> std::io::Result<()>,
-    ) -> Result<(), Failure> {
-        let mut buffer = vec![0; CHUNK as usize];
-        let mut at = range.start;
-        while at < range.end {
-            let len = CHUNK.min(range.end - at);
-            let chunk = &mut buffer[..len as usize];
-            let n = match self.space.read(at, chunk) {
-                Ok(n) => n / PAGE_SIZE as usize * PAGE_SIZE as usize,
-                // Beyond the end of a file there are no pages.
-                Err(Errno::EFAULT) => 0,
-                Err(e) => return Err(Failure::Memory(at, e)),
-            };
-            if n == 0 {
-                at += PAGE_SIZE;
-                continue;
-            }
-            write(at..at + n as u64, &chunk[..n]).map_err(Failure::Sink)?;
-            at += n as u64;
-        }
-        Ok(())
-    }
-
-    /// Maps its areas and puts its own pages back.
-    pub(crate) fn restore_pages(
-        &self,
-        object: PageObject,
-        source: &mut dyn PageSource,
-    ) -> Result<(), RestoreError> {
-        let refused = |e| RestoreError::refused("memory cannot be mapped", e);
-        for (range, vma) in self.areas() {
-            let open = Vma { prot: Prot::READ | Prot::WRITE, ..vma.clone() };
-            let own = Self::has_own_pages(&vma);
-            self.map_host(&range, if own { &open } else { &vma }, false).map_err(refused)?;
-        }
-        let mut buffer = vec![0; CHUNK as usize];
-        for run in source.runs(object) {
-            let covered = self.areas().into_iter().any(|(range, vma)| {
-                Self::has_own_pages(&vma) && range.start <= run.address && run.end() <= range.end
-            });
-            if !covered {
-                return Err(RestoreError::new(format!("pages at {:#x} are in no area", run.address)));
-            }
-            let mut at = run.address;
-            while at < run.end() {
-                let len = CHUNK.min(run.end() - at) as usize;
-                let read = source.read(run.data + (at - run.address), &mut buffer[..len]);
-                read.map_err(|e| RestoreError::new(format!("pages at {at:#x}: {e}")))?;
-                if self.space.write(at, &buffer[..len]).map_err(refused)? != len {
-                    return Err(refused(Errno::EFAULT));
-                }
-                at += len as u64;
-            }
-        }
-        for (range, vma) in self.areas().into_iter().filter(|(_, vma)| Self::has_own_pages(vma)) {
-            let protect = MemoryOp::Protect(range, host_prot(vma.prot));
-            self.space.apply(&[protect]).map_err(|(_, e)| refused(e))?;
-        }
-        Ok(())
-    }
-}
-
-enum Failure {
-    Memory(u64, Errno),
-    Sink(std::io::Error),
 }
