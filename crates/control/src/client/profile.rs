@@ -1,4 +1,4 @@
-//! `Profile`, `debug` and `Stockade.Top`. Profiles are written to a descriptor: a file, a pipe, a socket.
+//! `Profile`, `debug`, `Stockade.Top` and `Stockade.Strace`. Profiles are written to a descriptor: a file, a pipe, a socket.
 
 use std::os::fd::BorrowedFd;
 
@@ -6,7 +6,7 @@ use super::{Client, Error, Nothing};
 use crate::types::profile::{
     BlockProfileOpts, CpuProfileOpts, HeapProfileOpts, MutexProfileOpts, ProfileOpts, TraceProfileOpts,
 };
-use crate::types::top::Top;
+use crate::types::top::{StraceArgs, StraceLines, Top};
 
 impl Client {
     /// `Profile.StartCPUProfile`: 100 samples per second of CPU time, until [`stop_cpu_profile`](Self::stop_cpu_profile)
@@ -115,6 +115,14 @@ impl Client {
     /// See [`Error`].
     pub fn top(&mut self) -> Result<Top, Error> {
         self.call("Stockade.Top", &(), &[])
+    }
+
+    /// `Stockade.Strace`: what one process did since line number `since`.
+    ///
+    /// # Errors
+    /// ESRCH; see also [`Error`].
+    pub fn strace(&mut self, pid: i32, since: u64) -> Result<StraceLines, Error> {
+        self.call("Stockade.Strace", &StraceArgs { pid, since }, &[])
     }
 
     fn profile(

@@ -57,6 +57,7 @@ const METHODS: &[(&str, Handler)] = methods! {
     "Profile.StopTrace" => profile::stop_trace;
     "Profile.Trace" => profile::trace;
     "State.Save" => state::save;
+    "Stockade.Strace" => top::strace;
     "Stockade.Top" => top::top;
     "Usage.Collect" => usage::collect;
     "debug.Stacks" => profile::stacks;

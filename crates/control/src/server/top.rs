@@ -1,17 +1,17 @@
-//! `Stockade.Top`: figures for who watches a sandbox.
+//! `Stockade.Top` and `Stockade.Strace`: for who watches a sandbox.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
-use stockade_abi::nr;
+use stockade_abi::{Errno, nr};
 use stockade_sentry::syscalls::counts;
 use stockade_sentry::syscalls::table::BY_NUMBER;
 use stockade_sentry::syscalls::times::{self, CallTimes};
 
 use super::{Error, Files, Sandbox};
-use crate::types::top::{Top, TopCall, TopProcess};
+use crate::types::top::{StraceArgs, StraceLine, StraceLines, Top, TopCall, TopProcess};
 
 /// How long after a call of this method the times of calls are taken.
 const LOOKS_FOR: Duration = Duration::from_secs(10);
@@ -58,4 +58,18 @@ pub(super) fn top(sandbox: &Arc<Sandbox>, _: IgnoredAny, _: Files) -> Result<Top
         tasks: kernel.task_count() as u64,
         paused: kernel.is_paused(),
     })
+}
+
+/// `Stockade.Strace`: the latest lines of one process, which are kept from the first call of this method on, until none
+/// comes for some seconds.
+pub(super) fn strace(sandbox: &Arc<Sandbox>, args: StraceArgs, _: Files) -> Result<StraceLines, Error> {
+    let kernel = &sandbox.kernel;
+    let is_alive = kernel.processes().iter().any(|process| process.pid == args.pid && !process.is_zombie);
+    // Of one that has ended meanwhile the last lines can still be had.
+    if !is_alive && !kernel.tracing.watches(args.pid) {
+        return Err(Error::on(&format!("process {}", args.pid), Errno::ESRCH));
+    }
+    let watched = kernel.tracing.watch(args.pid, args.since);
+    let lines = watched.lines.into_iter().map(|line| StraceLine { tid: line.tid, text: line.text });
+    Ok(StraceLines { next: watched.next, lines: lines.collect(), ended: !is_alive })
 }

@@ -1,4 +1,4 @@
-//! Of `Stockade.Top`, which is Stockade's own: the figures that `stockade top` shows. All are sums since the sandbox began;
+//! Of `Stockade.Top` and `Stockade.Strace`, which are Stockade's own: what `stockade top` shows. All figures are sums since the sandbox began;
 //! who wants rates asks twice.
 
 use serde::{Deserialize, Serialize};
@@ -62,4 +62,36 @@ pub struct TopCall {
     pub longest: u64,
     /// Whether it is answered with ENOSYS.
     pub unsupported: bool,
+}
+
+/// Arguments of `Stockade.Strace`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StraceArgs {
+    /// The process, by its number in the root PID namespace.
+    pub pid: i32,
+    /// The number of the first line that is wanted.
+    pub since: u64,
+}
+
+/// Result of `Stockade.Strace`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StraceLines {
+    /// The number of the line that comes next.
+    pub next: u64,
+    /// The lines, the oldest first: those of the last 256 that have this number or a higher one.
+    pub lines: Vec<StraceLine>,
+    /// Whether the process has ended.
+    pub ended: bool,
+}
+
+/// A line of strace(1)'s.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StraceLine {
+    /// The thread's number in the root PID namespace.
+    pub tid: i32,
+    /// The line, without an end, and cut to about 1 KiB.
+    pub text: String,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stockade_abi::signal::{SigInfo, si};
 
 use super::format::{self, Pointees};
-use super::{Filter, Topic, name};
+use super::{Filter, Readers, Topic, name};
 use crate::syscalls::table::Syscall;
 use crate::syscalls::{Args, Ctx, SysResult};
 use crate::task::Task;
@@ -14,6 +14,7 @@ use crate::task::Task;
 /// Tells of a call; of one that does not return before it is made.
 pub(super) fn call(
     ctx: &Ctx,
+    readers: Readers,
     number: u64,
     args: &Args,
     entry: Option<&'static Syscall>,
@@ -32,7 +33,7 @@ pub(super) fn call(
         Some((result, took)) => outcome(&mut line, &name, result)
             .and_then(|()| write!(line, " <{}.{:06}>", took.as_secs(), took.subsec_micros())),
     };
-    ctx.task.kernel.tracing.tell(Topic::Strace, ctx.task.local_tid(), &line);
+    ctx.task.kernel.tracing.tell_readers(&ctx.task, readers, &line);
 }
 
 fn outcome(line: &mut String, name: &str, result: SysResult) -> std::fmt::Result {
@@ -90,10 +91,8 @@ pub(crate) fn packet(task: Option<&Task>, line: impl FnOnce() -> String) {
 fn tell(task: &Task, line: &str) {
     let tracing = &task.kernel.tracing;
     // Of calls alone, who asked for some calls only.
-    let wants_all = tracing.filters.read().log == Filter::All;
-    if wants_all {
-        tracing.tell(Topic::Strace, task.local_tid(), line);
-    }
+    let log = tracing.filters.read().log == Filter::All;
+    tracing.tell_readers(task, Readers { log, watch: tracing.watch.wants(task) }, line);
 }
 
 fn signal_name(signo: i32) -> String {

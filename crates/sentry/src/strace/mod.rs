@@ -9,6 +9,7 @@ pub mod names;
 mod persist;
 mod queue;
 mod structs;
+mod watch;
 
 pub use event::{End, Event, Record};
 pub use filter::{Filter, UnknownCall, near};
@@ -16,6 +17,7 @@ pub(crate) use log::{ended, packet, signal};
 pub use persist::TracingState;
 pub use queue::{Batch, Queue};
 pub use structs::Struct;
+pub use watch::{Line, Watched};
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +28,10 @@ use stockade_abi::nr;
 use stockade_platform::sync::RwLock;
 
 use self::format::Pointees;
+use self::watch::Watch;
 use crate::syscalls::table::Syscall;
 use crate::syscalls::{Args, Ctx, SysResult, carry_out};
+use crate::task::Task;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,7 @@ pub struct Tracing {
     filters: RwLock<Filters>,
     output: OnceLock<Output>,
     queue: Arc<Queue>,
+    watch: Watch,
 }
 
 #[derive(Default)]
@@ -121,7 +126,7 @@ impl Tracing {
         let mut filters = self.filters.write();
         change(&mut filters);
         let is_on = filters.log != Filter::None || (filters.has_reader && filters.events != Filter::None);
-        self.is_on.store(is_on, Ordering::Relaxed);
+        self.is_on.store(is_on || self.watch.is_on(), Ordering::Relaxed);
     }
 
     /// Whether anybody is told of calls.
@@ -130,16 +135,54 @@ impl Tracing {
         self.is_on.load(Ordering::Relaxed)
     }
 
+    /// The latest lines of a process (its number in the root PID namespace) from the given number on: they are kept while
+    /// somebody asks, every few seconds at least, of one process at a time.
+    pub fn watch(&self, pid: i32, since: u64) -> Watched {
+        let watched = self.watch.ask(pid, since);
+        self.change(|_| ());
+        watched
+    }
+
+    /// Whether lines of this process are kept.
+    #[must_use]
+    pub fn watches(&self, pid: i32) -> bool {
+        pid != 0 && self.watch.pid() == pid
+    }
+
     /// Whether the log and readers of events are told of this call.
-    fn wanted(&self, number: u64) -> (bool, bool) {
+    fn wanted(&self, task: &Task, number: u64) -> (Readers, bool) {
         let filters = self.filters.read();
-        (filters.log.wants(number), filters.has_reader && filters.events.wants(number))
+        let readers = Readers { log: filters.log.wants(number), watch: self.watch.wants(task) };
+        (readers, filters.has_reader && filters.events.wants(number))
     }
 
     fn tell(&self, topic: Topic, pid: i32, line: &str) {
         if let Some(output) = self.output.get() {
             output(topic, pid.unsigned_abs(), line);
         }
+    }
+
+    fn tell_readers(&self, task: &Task, readers: Readers, line: &str) {
+        if readers.log {
+            self.tell(Topic::Strace, task.local_tid(), line);
+        }
+        if readers.watch && !self.watch.keep(task.tid(), line) {
+            self.change(|_| ());
+        }
+    }
+}
+
+/// Who is told lines.
+#[derive(Clone, Copy)]
+struct Readers {
+    log: bool,
+    /// Who looks at this process.
+    watch: bool,
+}
+
+impl Readers {
+    fn are_there(self) -> bool {
+        self.log || self.watch
     }
 }
 
@@ -153,8 +196,8 @@ fn name(number: u64, entry: Option<&'static Syscall>) -> Cow<'static, str> {
 
 /// Carries a call out, and tells whoever wants to know.
 pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'static Syscall>) -> SysResult {
-    let (to_log, to_events) = ctx.task.kernel.tracing.wanted(number);
-    if !to_log && !to_events {
+    let (readers, to_events) = ctx.task.kernel.tracing.wanted(&ctx.task, number);
+    if !readers.are_there() && !to_events {
         return carry_out(ctx, number, args, entry);
     }
     // What a call gives is looked at before it is made, what it takes afterwards, in the same memory: exec has another.
@@ -163,8 +206,8 @@ pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'st
     let event = to_events.then(|| Event::begin(&ctx.task, number, args, entry, pointees.clone()));
     let never_returns = matches!(name(number, entry).as_ref(), "exit" | "exit_group" | "rt_sigreturn");
     if never_returns {
-        if to_log {
-            log::call(ctx, number, args, entry, &pointees, None);
+        if readers.are_there() {
+            log::call(ctx, readers, number, args, entry, &pointees, None);
         }
         if let Some(event) = event {
             ctx.task.kernel.tracing.queue.push(event);
@@ -183,8 +226,8 @@ pub(crate) fn traced(ctx: &mut Ctx, number: u64, args: &Args, entry: Option<&'st
         pointees.add_taken(&memory, args, entry, value);
     }
     drop(memory);
-    if to_log {
-        log::call(ctx, number, args, entry, &pointees, Some((result, took)));
+    if readers.are_there() {
+        log::call(ctx, readers, number, args, entry, &pointees, Some((result, took)));
     }
     if let Some(ending) = ending {
         ctx.task.kernel.tracing.queue.push(ending.ended(pointees, result, took));

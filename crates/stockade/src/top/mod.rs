@@ -2,6 +2,7 @@
 
 mod model;
 mod screen;
+mod trace;
 mod view;
 
 use crate::failure::{Failure, reason};
@@ -14,6 +15,7 @@ use std::io;
 use std::time::{Duration, Instant};
 use stockade_control::client::{Client, Error};
 use stockade_control::types::container::{SignalArgs, SignalDeliveryMode};
+use trace::Trace;
 
 /// How often keys and signals are looked for.
 const STEP: Duration = Duration::from_millis(100);
@@ -60,8 +62,14 @@ pub(crate) fn once(client: &mut Client, interval: Duration) -> Result<String, Er
 pub(crate) fn watch(id: &str, client: &mut Client, interval: Duration) -> Result<Exit, Failure> {
     let mut screen = Screen::enter().map_err(|e| on_terminal(&e))?;
     let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(|e| on_terminal(&e))?;
-    let mut session =
-        Session { id, client, model: Model::default(), mode: Mode::Look, message: String::new() };
+    let mut session = Session {
+        id,
+        client,
+        model: Model::default(),
+        mode: Mode::Look,
+        message: String::new(),
+        trace: None,
+    };
     let mut due = Instant::now();
     loop {
         if let Some(signal) = screen.signal() {
@@ -114,6 +122,8 @@ struct Session<'a> {
     mode: Mode,
     /// The outcome of the last deed.
     message: String,
+    /// What one process does, in the place of the calls of all.
+    trace: Option<Trace>,
 }
 
 impl Session<'_> {
@@ -122,11 +132,22 @@ impl Session<'_> {
         match self.client.top() {
             Ok(top) => {
                 self.model.take(top);
-                Ok(true)
+                Ok(self.follow())
             }
             Err(Error::Ended | Error::Wire(_)) => Ok(false),
             Err(e) => Err(Failure::new(format!("sandbox {}: {e}", self.id), "")),
         }
+    }
+
+    /// Asks what the process that is traced has done meanwhile. False if the sandbox has ended.
+    fn follow(&mut self) -> bool {
+        let Some(trace) = &mut self.trace else { return true };
+        match self.client.strace(trace.pid, trace.next) {
+            Ok(lines) => trace.take(lines),
+            Err(Error::Ended | Error::Wire(_)) => return false,
+            Err(e) => self.message = e.to_string(),
+        }
+        true
     }
 
     fn key(&mut self, key: KeyEvent) -> Result<Do, Failure> {
@@ -163,6 +184,15 @@ impl Session<'_> {
             KeyCode::Char('s') => self.model.calls = Calls::Slowest,
             KeyCode::Char('f') => self.model.calls = Calls::Failing,
             KeyCode::Char('u') => self.model.calls = Calls::Unsupported,
+            KeyCode::Char('t') => {
+                self.trace = match (self.trace.take(), self.model.selected()) {
+                    (None, Some(process)) => Some(Trace::of(process.pid, process.command)),
+                    _ => None,
+                };
+                if !self.follow() {
+                    return Ok(Do::End);
+                }
+            }
             KeyCode::Char('k') => self.ask(15),
             KeyCode::Char('K') => self.ask(9),
             _ => {}

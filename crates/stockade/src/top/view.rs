@@ -1,6 +1,7 @@
 //! How it looks.
 
 use super::model::{Calls, Model, Processes};
+use super::trace::Trace;
 use super::{Mode, Session};
 use crate::parse::format_size;
 use crate::table::Table as Columns;
@@ -31,11 +32,11 @@ const CALLS: [(&str, Constraint); 6] = [
     ("", Constraint::Fill(1)),
 ];
 
-const KEYS: &str = "q quit  h help  ↑↓ choose  c m p sort processes  r s f u sort calls  k K kill";
+const KEYS: &str = "q quit  h help  ↑↓ choose  c m p sort processes  r s f u sort calls  t trace  k K kill";
 
 const HELP: &str = "\
 Processes   c by CPU   m by memory   p by number   ↑ ↓ PgUp PgDn choose one
-            k send it SIGTERM   K send it SIGKILL
+            t its calls as they are made, or all again   k send it SIGTERM   K SIGKILL
 Calls       r by calls per second   s the slowest first   f those that fail
             u those that Stockade does not support
 Ctrl-Z      stop this command   Ctrl-L draw everything anew
@@ -117,7 +118,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, session: &Session<'_>) {
     let title = Line::styled(format!("sandbox {}", session.id), Modifier::BOLD);
     frame.render_widget(Paragraph::new(vec![title, Line::raw(summary(model))]), head);
     draw_processes(frame, processes, model);
-    draw_calls(frame, calls, model);
+    match &session.trace {
+        Some(trace) => draw_trace(frame, calls, trace),
+        None => draw_calls(frame, calls, model),
+    }
     let text = match &session.mode {
         Mode::Confirm(signal, pid) => format!("send signal {signal} to process {pid}? y/n"),
         _ if !session.message.is_empty() => session.message.clone(),
@@ -160,6 +164,15 @@ fn draw_calls(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         .header(header(&CALLS.map(|(name, _)| name)))
         .block(Block::bordered().title(by));
     frame.render_widget(table, area);
+}
+
+fn draw_trace(frame: &mut Frame<'_>, area: Rect, trace: &Trace) {
+    let end = if trace.has_ended { ", which has ended" } else { "" };
+    let title = format!("Calls of process {} ({}){end}", trace.pid, trace.command);
+    // Within the border.
+    let lines = trace.last(usize::from(area.height.saturating_sub(2)));
+    let lines: Vec<Line<'_>> = lines.into_iter().map(Line::raw).collect();
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
 }
 
 fn header(names: &[&'static str]) -> Row<'static> {

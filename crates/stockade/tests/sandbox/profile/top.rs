@@ -163,6 +163,11 @@ fn is_steered_by_keys() {
     shell.shows("send signal 15 to process 1? y/n");
     shell.session.send("n").unwrap();
     shell.shows("q quit");
+    // Its calls are told as they are made: of the first, which only waits, none.
+    shell.session.send("t").unwrap();
+    shell.shows("Calls of process 1 (sh)");
+    shell.session.send("t").unwrap();
+    shell.shows("Calls by number per second");
     // The second one is.
     shell.session.send("\x1b[B").unwrap();
     shell.session.send("K").unwrap();
@@ -172,6 +177,33 @@ fn is_steered_by_keys() {
     until("it is gone", || connect(&live).processes("").unwrap().iter().all(|p| p.cmd != "sleep"));
     shell.session.send("q").unwrap();
     shell.is_restored(0);
+}
+
+#[test]
+fn traces_one_process() {
+    let live = Live::script(&[], "while :; do cat /etc/hostname; sleep 0.1; done & wait; sleep 1000");
+    let mut shell = Shell::start(&live);
+    shell.session.send("p").unwrap();
+    shell.shows("Processes by number");
+    shell.session.send("\x1b[B").unwrap();
+    shell.session.send("t").unwrap();
+    shell.shows("Calls of process 2 (sh)");
+    shell.shows("wait4(-1, ");
+    shell.shows("--- SIGCHLD {si_signo=SIGCHLD");
+    assert!(!shell.screen.screen().contents().contains("execve("), "of its children nothing is told");
+    // It ends while it is looked at.
+    connect(&live).signal(&SignalArgs { signo: 9, pid: 2, ..SignalArgs::default() }).unwrap();
+    shell.shows("+++ killed by SIGKILL +++");
+    shell.shows("which has ended");
+    shell.session.send("t").unwrap();
+    shell.shows("Calls by number per second");
+    shell.session.send("q").unwrap();
+    shell.is_restored(0);
+    let mut client = connect(&live);
+    let error = client.strace(4242, 0).unwrap_err();
+    assert!(error.to_string().contains("process 4242"), "{error}");
+    // What was made since is kept; nobody else's.
+    assert!(client.strace(1, 0).unwrap().lines.is_empty());
 }
 
 #[test]
