@@ -95,6 +95,10 @@ CASE(interpreter_missing)
     run("./t", NULL);
     script("u", "#!   \n", "");
     run("./u", NULL);
+    script("v", "#!", "");
+    run("./v", NULL);
+    script("w", "#! \t", "");
+    run("./w", NULL);
 }
 
 CASE(interpreter_not_executable)

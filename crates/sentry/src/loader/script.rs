@@ -30,7 +30,7 @@ fn trim(mut s: &[u8]) -> &[u8] {
 /// Reads the line from a file's first bytes; none if it is no script.
 ///
 /// # Errors
-/// ENOEXEC if there is no interpreter, or its name may be cut off.
+/// ENOEXEC if there is no interpreter, or its name may be cut off; EACCES if the file ends before it.
 pub(super) fn parse(head: &[u8]) -> Result<Option<Line>, Errno> {
     let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
     let end = rest.iter().position(|&b| b == b'\n' || b == 0);
@@ -38,7 +38,9 @@ pub(super) fn parse(head: &[u8]) -> Result<Option<Line>, Errno> {
     // Of a line that goes on Linux leaves the last byte out.
     let line = trim(&rest[..end.unwrap_or(rest.len() - usize::from(cut))]);
     if line.is_empty() {
-        return Err(Errno::ENOEXEC);
+        // Without an end of line Linux executes the file with no name, which is the working directory.
+        let is_ended = cut || end.is_some_and(|end| rest[end] == b'\n');
+        return Err(if is_ended { Errno::ENOEXEC } else { Errno::EACCES });
     }
     let split = line.iter().position(|&b| is_blank(b));
     // Without an end of line the name must at least be whole.
@@ -65,6 +67,8 @@ mod tests {
         assert_eq!(parse(b"#! \t/usr/bin/env  python3 -u \nx"), line("/usr/bin/env", Some("python3 -u")));
         assert_eq!(parse(b"#!/bin/sh"), line("/bin/sh", None));
         assert_eq!(parse(b"#!  \n"), Err(Errno::ENOEXEC));
+        assert_eq!(parse(b"#!"), Err(Errno::EACCES));
+        assert_eq!(parse(b"#! \0\n"), Err(Errno::EACCES));
         assert_eq!(parse(b"\x7fELF"), Ok(None));
         let long = [b"#!".as_slice(), &[b'a'; 254]].concat();
         assert_eq!(parse(&long), Err(Errno::ENOEXEC));
