@@ -43,6 +43,9 @@ pub struct KernelInfo {
     memory_kills: u64,
     /// How many tasks were refused.
     tasks_refused: u64,
+    /// How often it had been restored.
+    #[serde(default)]
+    generation: u64,
     /// Whether it was paused.
     paused: bool,
     /// Processes that went on and whose parents do not know yet.
@@ -115,6 +118,7 @@ impl Frozen {
             tree: TreeState::save(&kernel.tree.lock(), &mut saver),
             memory_kills: memory_kills as u64,
             tasks_refused: tasks_refused as u64,
+            generation: kernel.generation(),
             paused: kernel.is_paused(),
             continued: kernel.continued.lock().clone(),
             tracing: kernel.tracing.save(),
@@ -202,7 +206,8 @@ impl KernelInfo {
         }
         *kernel.continued.lock() = self.continued;
         kernel.tracing.restore(self.tracing);
-        kernel.goes_on_with(self.init, self.paused, self.memory_kills, self.tasks_refused);
+        let (kills, refused) = (self.memory_kills, self.tasks_refused);
+        kernel.goes_on_with(self.init, self.paused, kills, refused, self.generation.saturating_add(1));
         *kernel.tree.lock() = tree;
         restorer.finish()?;
         for (inode, index) in restorer.all::<InodeState>()?.into_iter().zip(0..) {

@@ -1,6 +1,6 @@
 //! The kernel of a sandbox.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Kernel {
     pub timers: Arc<TimerQueue>,
     /// `/proc/sys/kernel/random/boot_id`
     pub boot_id: [u8; 16],
+    /// How often it was restored, itself and those before it.
+    generation: AtomicU64,
     /// Told of every signal sent, for signalfd(2).
     pub signal_events: Arc<WaitQueue>,
     /// Processes that SIGCONT made go on and whose parents do not know yet.
@@ -167,6 +169,7 @@ impl Kernel {
             clock: Clock::default(),
             timers: TimerQueue::new(Arc::clone(&still))?,
             boot_id: random_bytes(),
+            generation: AtomicU64::new(0),
             signal_events: Arc::new(WaitQueue::new()),
             continued: Mutex::default(),
             shm: match roots.shm {
@@ -227,12 +230,19 @@ impl Kernel {
     }
 
     /// It has this first process, is paused or not, and had refused so many before it was saved.
-    pub(crate) fn goes_on_with(&self, init: i32, paused: bool, kills: u64, tasks: u64) {
+    pub(crate) fn goes_on_with(&self, init: i32, paused: bool, kills: u64, tasks: u64, generation: u64) {
         self.init.store(init, Ordering::Relaxed);
         self.paused.store(paused, Ordering::SeqCst);
-
+        self.generation.store(generation, Ordering::Relaxed);
         self.memory_kills.store(usize::try_from(kills).unwrap_or(usize::MAX), Ordering::Relaxed);
         self.tasks_refused.store(usize::try_from(tasks).unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// How often it was restored, itself and those before it (`/proc/sys/kernel/random/generation`): what programs that
+    /// must not do the same as a copy of theirs can look at.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     pub(super) fn uncount_task(&self) {

@@ -310,9 +310,7 @@ const FAMILY: &str = r#"
     }
     static void step(void) { ++*turns; syscall(SYS_futex, turns, 1, INT_MAX, NULL, NULL, 0); }
     int main(void) {
-        int fd = open("/turns", O_RDWR | O_CREAT, 0600);
-        CHECK(!ftruncate(fd, PAGE));
-        turns = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        turns = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         char *both = map(256, 1);
         both[255 * PAGE] = 1;
         pid_t child = fork();

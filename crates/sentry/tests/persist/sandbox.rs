@@ -149,6 +149,11 @@ impl Sandbox {
 
     /// Reads a line of its output, which must be this.
     pub(crate) fn expect(&mut self, line: &str) {
+        assert_eq!(self.line(), format!("{line}\n"));
+    }
+
+    /// Reads a line of its output.
+    pub(crate) fn line(&mut self) -> String {
         let mut found = Vec::new();
         while !found.ends_with(b"\n") {
             let mut byte = [0];
@@ -157,7 +162,7 @@ impl Sandbox {
             }
             found.push(byte[0]);
         }
-        assert_eq!(String::from_utf8_lossy(&found), format!("{line}\n"));
+        String::from_utf8(found).unwrap()
     }
 
     /// Gives it a line.

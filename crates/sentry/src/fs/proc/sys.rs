@@ -46,6 +46,7 @@ const PARAMETERS: &[(&str, Make)] = &[
     ("kernel/pid_max", |_| fixed(crate::task::PID_MAX)),
     ("kernel/random/boot_id", |fs| fixed(uuid(fs.kernel.boot_id))),
     ("kernel/random/entropy_avail", |_| fixed("256")),
+    ("kernel/random/generation", |fs| fixed(fs.kernel.generation())),
     ("kernel/random/poolsize", |_| fixed("256")),
     ("kernel/random/uuid", |_| fixed(uuid(crate::task::kernel::random_bytes()))),
     ("kernel/randomize_va_space", |_| fixed("2")),
