@@ -185,6 +185,10 @@ impl Inode for Slave {
         Arc::clone(&self.terminal).open(flags)
     }
 
+    fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
+        Ok(InodeState::DevPts(DevPtsInodeState::slave(self, saver)))
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
         Ok(statfs())
     }

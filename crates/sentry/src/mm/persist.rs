@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Mappable;
 use crate::fs::host::HostFileState;
 use crate::fs::overlay::OverlayMappedState;
-use crate::fs::stdio::HostStreamState;
+use crate::fs::stdio::MappedStreamState;
 use crate::fs::tmpfs::TmpMappedState;
 use crate::persist::{Component, RestoreError, Restorer, Saver, Unsavable};
 
@@ -24,7 +24,7 @@ pub enum MappableState {
     /// A file of the host.
     Host(HostFileState),
     /// An inherited file of the host.
-    HostStream(HostStreamState),
+    HostStream(MappedStreamState),
     /// A file of an overlay.
     Overlay(OverlayMappedState),
     /// A file in memory.
@@ -45,7 +45,7 @@ impl Component for MappableState {
                 let mapped = state.restore(restorer)?.mappable();
                 mapped.map_err(|e| RestoreError::refused("a mapped file", e))
             }
-            Self::HostStream(state) => state.restore_mapped(restorer),
+            Self::HostStream(state) => state.restore(restorer),
             Self::Overlay(state) => state.restore(restorer),
             Self::Tmp(state) => state.restore(restorer),
         }

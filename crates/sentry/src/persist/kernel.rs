@@ -14,13 +14,15 @@ use super::pages::{HostResources, PageObject, PageSink, PageSource};
 use super::restorer::Restorer;
 use super::saver::Saver;
 use super::state::KernelState;
+use crate::fs::stdio::Bridge;
 use crate::fs::tmpfs::TmpFsState;
 use crate::mm::Twins;
 use crate::mm::persist::MemoryManagerState;
 use crate::strace::TracingState;
 use crate::task::persist::{PidNamespaceState, TreeState, UtsState};
-use crate::task::{Frozen, Kernel, KernelConfig, KernelRoots};
+use crate::task::{Frozen, Kernel, KernelConfig, KernelRoots, ThreadGroup};
 use crate::time::Base;
+use crate::tty::Tty;
 use crate::vfs::persist::{InodeState, make_trees};
 
 /// What there is once in a kernel.
@@ -137,6 +139,7 @@ impl Frozen {
 /// A kernel made anew, in which all threads stand.
 pub struct Restored {
     frozen: Frozen,
+    bridges: Vec<(Arc<ThreadGroup>, Arc<Bridge>)>,
 }
 
 impl Restored {
@@ -146,9 +149,26 @@ impl Restored {
         self.frozen.kernel()
     }
 
+    /// The terminal that the first process was started on, and what is between that and one of the host, if it is the
+    /// sandbox's own and there is one in the place of the old one.
+    #[must_use]
+    pub fn terminal(&self) -> (Option<Arc<Tty>>, Option<Arc<Bridge>>) {
+        let init = self.kernel().init_tgid();
+        let tree = self.kernel().tree.lock();
+        let terminal = tree.group(init).ok().and_then(|group| group.tg.terminal.get());
+        let bridge = self.bridges.iter().find(|(leader, _)| leader.tgid == init);
+        (terminal.map(|terminal| Arc::clone(terminal.tty())), bridge.map(|(_, bridge)| Arc::clone(bridge)))
+    }
+
     /// Lets it go on.
     #[must_use]
     pub fn go(self) -> Arc<Kernel> {
+        for (leader, bridge) in self.bridges {
+            // One without a thread is hung up when it is dropped.
+            if let Err(error) = bridge.start(&leader) {
+                tracing::warn!(%error, "a terminal cannot be served");
+            }
+        }
         Arc::clone(self.frozen.kernel())
     }
 }
@@ -186,7 +206,7 @@ impl Kernel {
         restorer.supply(info.shm, Arc::clone(&kernel.shm))?;
         let frozen = kernel.hold();
         match info.restore(&mut restorer).and_then(|()| frozen.thaw()) {
-            Ok(()) => Ok(Restored { frozen }),
+            Ok(()) => Ok(Restored { frozen, bridges: std::mem::take(&mut restorer.bridges) }),
             Err(e) => {
                 frozen.give_up();
                 Err(e)

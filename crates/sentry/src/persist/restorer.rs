@@ -8,7 +8,8 @@ use super::component::Component;
 use super::error::RestoreError;
 use super::id::Id;
 use super::pages::{HostResources, PageSource};
-use crate::task::Kernel;
+use crate::fs::stdio::Bridge;
+use crate::task::{Kernel, ThreadGroup};
 
 /// How deep objects may ask for others that are not made yet. Long chains are made in order ([`Restorer::line_up`]).
 const MAX_DEPTH: u32 = 64;
@@ -22,6 +23,8 @@ pub struct Restorer<'a> {
     pub pages: &'a mut dyn PageSource,
     /// What the host gives.
     pub host: &'a mut dyn HostResources,
+    /// What moves between terminals, and the processes that were started on them.
+    pub bridges: Vec<(Arc<ThreadGroup>, Arc<Bridge>)>,
     tables: HashMap<TypeId, Box<dyn Any>>,
     later: Vec<Later>,
     last: Vec<Later>,
@@ -42,7 +45,16 @@ impl<'a> Restorer<'a> {
         pages: &'a mut dyn PageSource,
         host: &'a mut dyn HostResources,
     ) -> Self {
-        Self { kernel, pages, host, tables: HashMap::new(), later: Vec::new(), last: Vec::new(), depth: 0 }
+        Self {
+            kernel,
+            pages,
+            host,
+            bridges: Vec::new(),
+            tables: HashMap::new(),
+            later: Vec::new(),
+            last: Vec::new(),
+            depth: 0,
+        }
     }
 
     /// The kernel that is being made. It has no tasks yet.

@@ -12,12 +12,13 @@ use crate::fs::host::HostFsState;
 use crate::fs::overlay::OverlayFsState;
 use crate::fs::pipe::PipeState;
 use crate::fs::proc::ProcFsState;
-use crate::fs::stdio::InheritedState;
+use crate::fs::stdio::DescriptorState;
 use crate::fs::tmpfs::TmpFsState;
 use crate::mm::persist::{MappableState, MemoryManagerState};
 use crate::net::unix::persist::{CreditState, EndpointState};
 use crate::signal::persist::ActionsState;
 use crate::task::persist::{PidNamespaceState, TaskState, ThreadGroupState, UtsState, VforkState};
+use crate::tty::persist::{TerminalState, TtyState};
 use crate::vfs::persist::{
     DentryState, FdTableState, FileOpsState, FileState, FsContextState, InodeState, MountNamespaceState,
     MountState, SuperBlockState,
@@ -55,7 +56,9 @@ tables! {
     pid_namespaces: PidNamespaceState, "PID namespace";
     super_blocks: SuperBlockState, "file system";
     host_trees: HostFsState, "host directory";
-    inherited: InheritedState, "inherited descriptor";
+    descriptors: DescriptorState, "descriptor of the host";
+    ttys: TtyState, "controlling terminal";
+    terminals: TerminalState, "terminal";
     pipes: PipeState, "pipe";
     tmp_file_systems: TmpFsState, "file system in memory";
     overlays: OverlayFsState, "overlay";

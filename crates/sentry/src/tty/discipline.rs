@@ -4,6 +4,7 @@
 
 mod edit;
 mod output;
+mod persist;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use std::collections::VecDeque;
 
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGINT, SIGQUIT, SIGTSTP};
+
+pub(in crate::tty) use self::persist::DisciplineState;
 
 use super::termios::{Termios, Termios2};
 

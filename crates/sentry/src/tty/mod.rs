@@ -6,16 +6,21 @@
 
 pub mod control;
 pub mod discipline;
+pub mod persist;
 pub mod pty;
 pub mod termios;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::time::Timespec;
 use stockade_platform::sync::Mutex;
 
+use self::persist::TerminalState;
+use crate::persist::{Saver, Unsavable};
 use crate::time::clock::now_coarse;
 use crate::vfs::attrs::{TimeSet, make_dev};
 use crate::vfs::{FileOps, SetAttrs};
@@ -26,7 +31,7 @@ pub const PTS_MAJOR: u32 = 136;
 pub const MAX: u32 = 4096;
 
 /// Whose it is, as numbered in the root namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// The session it controls, 0 for none.
     pub session: i32,
@@ -35,7 +40,7 @@ pub struct Control {
 }
 
 /// The file in `/dev/pts`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named as in stat(2)")]
 pub struct Node {
     /// Permissions.
@@ -110,7 +115,7 @@ impl Tty {
 }
 
 /// A terminal that can be opened by name.
-pub trait Terminal: Send + Sync {
+pub trait Terminal: Any + Send + Sync {
     /// What it has in common with others.
     fn tty(&self) -> &Arc<Tty>;
 
@@ -122,6 +127,37 @@ pub trait Terminal: Send + Sync {
 
     /// Somebody outside says that its window has another size.
     fn window_changed(&self) {}
+
+    /// Its saved form, one of the variants of [`TerminalState`].
+    ///
+    /// # Errors
+    /// What of it cannot be saved.
+    fn save(&self, saver: &mut Saver) -> Result<TerminalState, Unsavable>;
+}
+
+impl dyn Terminal {
+    /// The implementation, if it is a `T`.
+    #[must_use]
+    pub fn downcast<T: Terminal>(self: Arc<Self>) -> Option<Arc<T>> {
+        (self as Arc<dyn Any + Send + Sync>).downcast().ok()
+    }
+}
+
+/// A terminal that was hung up for good: what there is of it is its number.
+pub(crate) struct Gone(pub(crate) Arc<Tty>);
+
+impl Terminal for Gone {
+    fn tty(&self) -> &Arc<Tty> {
+        &self.0
+    }
+
+    fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
+        Err(Errno::EIO)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<TerminalState, Unsavable> {
+        Ok(TerminalState::Gone(saver.id(&self.0)))
+    }
 }
 
 /// The terminals of a sandbox, by their numbers. They live as long as somebody has them open, or was started on them.

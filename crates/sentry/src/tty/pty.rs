@@ -3,20 +3,26 @@
 mod ioctl;
 mod master;
 mod outside;
+mod persist;
 mod slave;
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::sync::Mutex;
 
+pub use self::persist::{PtyMasterState, PtySlaveState, PtyState};
+
 use self::master::Master;
 use self::slave::Slave;
 use super::discipline::{Discipline, Effects};
+use super::persist::TerminalState;
 use super::termios::Winsize;
 use super::{Terminal, Tty};
 use crate::io::Source;
+use crate::persist::{Saver, Unsavable};
 use crate::task::{Kernel, Task, current};
 use crate::vfs::FileOps;
 use crate::wait::{Observer, Readiness, WaitQueue};
@@ -32,6 +38,17 @@ pub struct Pty {
     window: OnceLock<Arc<dyn Observer>>,
 }
 
+/// Who has the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Side {
+    /// An open file.
+    File,
+    /// The sentry, for who was given this number outside; negative if none can take its place.
+    Outside(i32),
+    /// Nobody any more.
+    Closed,
+}
+
 struct State {
     line: Discipline,
     size: Winsize,
@@ -41,12 +58,20 @@ struct State {
     exclusive: bool,
     /// Bits for the master's next read, in packet mode.
     packet: Option<u8>,
-    master_is_open: bool,
+    master: Side,
     /// Open files of the slave; none before the first.
     slaves: Option<usize>,
 }
 
 impl State {
+    fn master_is_open(&self) -> bool {
+        self.master != Side::Closed
+    }
+
+    fn slave_opened(&mut self) {
+        self.slaves = Some(self.slaves.unwrap_or(0) + 1);
+    }
+
     /// Whether the slave was open and is not any more.
     fn slave_has_gone(&self) -> bool {
         self.slaves == Some(0)
@@ -71,7 +96,7 @@ impl State {
 /// # Errors
 /// ENOSPC if there are too many.
 pub fn open_master(task: &Task) -> Result<Arc<dyn FileOps>, Errno> {
-    Ok(Arc::new(Master(Pty::make(&task.kernel, task.creds().fsuid.0)?)))
+    Ok(Arc::new(Master(Pty::make(&task.kernel, task.creds().fsuid.0, Side::File)?)))
 }
 
 /// Moves bytes of a write into a line, as many at once as there surely is `room` for, and `most` in all; how many.
@@ -106,13 +131,13 @@ impl Terminal for Pty {
 
     fn open(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
         let mut state = self.state.lock();
-        if state.locked || !state.master_is_open {
+        if state.locked || !state.master_is_open() {
             return Err(Errno::EIO);
         }
         if state.exclusive && !current().is_some_and(|task| task.creds().has_cap(c::CAP_SYS_ADMIN)) {
             return Err(Errno::EBUSY);
         }
-        state.slaves = Some(state.slaves.unwrap_or(0) + 1);
+        state.slave_opened();
         drop(state);
         Ok(Arc::new(Slave::new(&self)))
     }
@@ -122,10 +147,14 @@ impl Terminal for Pty {
             observer.notify(Readiness::PRI);
         }
     }
+
+    fn save(&self, saver: &mut Saver) -> Result<TerminalState, Unsavable> {
+        Ok(TerminalState::Pty(PtyState::save(self, saver)))
+    }
 }
 
 impl Pty {
-    fn make(kernel: &Arc<Kernel>, uid: u32) -> Result<Arc<Self>, Errno> {
+    fn make(kernel: &Arc<Kernel>, uid: u32, master: Side) -> Result<Arc<Self>, Errno> {
         kernel.ttys.add(uid, |tty| Self {
             tty,
             kernel: Arc::downgrade(kernel),
@@ -135,7 +164,7 @@ impl Pty {
                 locked: true,
                 exclusive: false,
                 packet: None,
-                master_is_open: true,
+                master,
                 slaves: None,
             }),
             master_queue: Arc::new(WaitQueue::new()),
@@ -172,7 +201,7 @@ impl Pty {
     }
 
     fn master_closed(&self) {
-        if !std::mem::replace(&mut self.state.lock().master_is_open, false) {
+        if std::mem::replace(&mut self.state.lock().master, Side::Closed) == Side::Closed {
             return;
         }
         if let Some(kernel) = self.kernel.upgrade() {

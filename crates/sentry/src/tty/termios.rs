@@ -1,11 +1,14 @@
 //! The modes of a terminal, as ioctl(2) has them (termios(3), ioctl_tty(2)).
 
+use serde::{Deserialize, Serialize};
 use stockade_abi::general as c;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// `struct termios` of the kernel, as TCGETS has it.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[expect(missing_docs, reason = "named as in termios(3)")]
 pub struct Termios {
     pub iflag: u32,
@@ -28,7 +31,20 @@ pub struct Termios2 {
 
 /// `struct winsize`
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, KnownLayout, Immutable, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    FromBytes,
+    IntoBytes,
+    KnownLayout,
+    Immutable,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+)]
 #[expect(missing_docs, reason = "named as in ioctl_tty(2)")]
 pub struct Winsize {
     pub row: u16,

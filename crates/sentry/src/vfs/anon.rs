@@ -36,10 +36,8 @@ pub trait Reopen: Send + Sync {
         Ok(())
     }
 
-    /// Its saved form; without one, it cannot be opened anew after a restore.
-    fn save(&self, _saver: &mut Saver) -> Option<ReopenState> {
-        None
-    }
+    /// Its saved form.
+    fn save(&self, saver: &mut Saver) -> ReopenState;
 }
 
 /// The inode of a file without a name.
@@ -83,7 +81,7 @@ impl Inode for AnonInode {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<InodeState, Unsavable> {
-        let opener = self.opener.as_ref().and_then(|opener| opener.save(saver));
+        let opener = self.opener.as_ref().map(|opener| opener.save(saver));
         Ok(InodeState::Anon(AnonInodeState { attrs: *self.attrs.lock(), opener }))
     }
 

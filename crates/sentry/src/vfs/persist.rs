@@ -23,6 +23,7 @@ use crate::fs::timerfd::TimerFdState;
 use crate::fs::tmpfs::{TmpFileState, TmpInodeState};
 use crate::net::unix::persist::UnixSocketState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
+use crate::tty::persist::{PtyMasterState, PtySlaveState};
 
 pub use super::context::FsContextState;
 pub(crate) use super::dentry::restored_device;
@@ -132,13 +133,14 @@ pub enum FileOpsState {
     DevPtsRoot(DevPtsRootState),
     HostDir(HostDirState),
     HostFile(HostFileState),
-    HostReopened(HostStreamState),
     HostStream(HostStreamState),
     Ns(NsFileState),
     Overlay(OverlayFileState),
     PathOnly,
     PidFd(PidFdState),
     PipeEnd(PipeEndState),
+    PtyMaster(PtyMasterState),
+    PtySlave(PtySlaveState),
     SignalFd(SignalFdState),
     TimerFd(TimerFdState),
     Proc(ProcFileState),
@@ -162,13 +164,14 @@ impl Component for FileOpsState {
             Self::DevPtsRoot(state) => state.restore(restorer),
             Self::HostDir(state) => state.restore(restorer),
             Self::HostFile(state) => state.restore(restorer),
-            Self::HostReopened(state) => state.restore_reopened(restorer),
             Self::HostStream(state) => state.restore(restorer),
             Self::Ns(state) => state.restore(restorer),
             Self::Overlay(state) => state.restore(restorer),
             Self::PathOnly => Ok(Arc::new(super::open::PathOnly)),
             Self::PidFd(state) => state.restore(restorer),
             Self::PipeEnd(state) => state.restore(restorer),
+            Self::PtyMaster(state) => state.restore(restorer),
+            Self::PtySlave(state) => state.restore(restorer),
             Self::SignalFd(state) => Ok(state.restore(restorer)),
             Self::TimerFd(state) => state.restore(restorer),
             Self::Proc(state) => state.restore(restorer),

@@ -12,3 +12,4 @@ mod processes;
 mod sandbox;
 mod signals;
 mod sockets;
+mod tty;

@@ -26,7 +26,7 @@ static void say(const char *text) {
     int n = snprintf(line, sizeof line, "%s\n", text);
     if (write(1, line, n) != n) _exit(99);
 }
-#define SAY(...) do { char text[200]; snprintf(text, sizeof text, __VA_ARGS__); say(text); } while (0)
+#define SAY(...) do { char said_[250]; snprintf(said_, sizeof said_, __VA_ARGS__); say(said_); } while (0)
 
 /* Reads a line of the input. */
 static inline int hear(char *line, int size) {

@@ -19,12 +19,21 @@ use stockade_sentry::fs::tmpfs::TmpFs;
 use stockade_sentry::fs::{dev, devpts, proc, stdio, sys};
 use stockade_sentry::persist::{HostResources, KernelState, RestoreError, SaveError};
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess};
+use stockade_sentry::tty::Terminal;
 use stockade_sentry::vfs::{FsContext, LookupFlags, Mount, MountFlags, MountNamespace, ops};
 
 use crate::image::Image;
 
 /// What programs begin with.
 const PRELUDE: &str = include_str!("prelude.h");
+
+/// What takes the place of standard input.
+pub(crate) enum Input {
+    Pipe,
+    Nothing,
+    /// Of standard error, too.
+    Terminal(OwnedFd),
+}
 
 /// A sandbox with a program, which talks over pipes.
 pub(crate) struct Sandbox {
@@ -83,11 +92,16 @@ impl Sandbox {
         let kernel = Kernel::new(platform(), config()).unwrap();
         let root = HostFs::mount("root", File::open(&directory).unwrap().into(), false).unwrap();
         let mounts = MountNamespace::new(Mount::new(root, MountFlags::empty()));
-        Self::with(kernel, mounts, directory.clone(), directory, b"/program".to_vec())
+        Self::with(kernel, mounts, (directory.clone(), directory), b"/program".to_vec(), None)
     }
 
     /// Starts a program, given in C, over the host's root and with the mounts of the product.
     pub(crate) fn usual(source: &str) -> Self {
+        Self::usual_on(source, None)
+    }
+
+    /// As [`usual`](Self::usual), with a terminal as standard input and error; behind one of its own if `bridged`.
+    pub(crate) fn usual_on(source: &str, terminal: Option<(OwnedFd, bool)>) -> Self {
         let directory = build(source);
         let kernel = Kernel::new(platform(), config()).unwrap();
         let lower = HostFs::mount("root", File::open("/").unwrap().into(), false).unwrap();
@@ -107,21 +121,28 @@ impl Sandbox {
             Mount::new(tree, MountFlags::empty()).attach(&place);
         }
         let program = directory.join("program").into_os_string().into_encoded_bytes();
-        Self::with(kernel, mounts, directory, "/".into(), program)
+        Self::with(kernel, mounts, (directory, "/".into()), program, terminal)
     }
 
     fn with(
         kernel: Arc<Kernel>,
         mounts: Arc<MountNamespace>,
-        directory: PathBuf,
-        tree: PathBuf,
+        (directory, tree): (PathBuf, PathBuf),
         path: Vec<u8>,
+        terminal: Option<(OwnedFd, bool)>,
     ) -> Self {
         let (root, creds) = (mounts.root(), Credentials::root());
         let request = ops::Request { root: root.clone(), start: root.clone(), creds: &creds, umask: 0 };
         let ((stdin, input), (output, stdout)) = (pipe(), pipe());
-        let streams: Vec<(i32, OwnedFd)> = vec![(0, stdin.into()), (1, stdout.into())];
-        let files = stdio::import(&kernel, &request, streams, false).unwrap().files;
+        let mut streams: Vec<(i32, OwnedFd)> = vec![(0, stdin.into()), (1, stdout.into())];
+        let bridged = terminal.as_ref().is_some_and(|(_, bridged)| *bridged);
+        if let Some((terminal, _)) = terminal {
+            streams[0].1 = terminal.try_clone().unwrap();
+            streams.push((2, terminal));
+        }
+        let stdio::Imported { files, terminal, bridge } =
+            stdio::import(&kernel, &request, streams, bridged).unwrap();
+        let of_host = terminal.map(|terminal| terminal as Arc<dyn Terminal>);
         let process = NewProcess {
             creds: creds.clone(),
             keeps_caps: false,
@@ -129,7 +150,7 @@ impl Sandbox {
             pidns: Arc::clone(&kernel.root_pidns),
             fs: FsContext::new(root.clone(), root, 0o22),
             files,
-            terminal: None,
+            terminal: bridge.as_ref().map(|bridge| bridge.terminal()).or(of_host),
             limits: Limits::default(),
             path,
             file: None,
@@ -139,7 +160,10 @@ impl Sandbox {
             blocked: 0,
             ignored: 0,
         };
-        kernel.start(process).unwrap();
+        let leader = kernel.start(process).unwrap();
+        if let Some(bridge) = bridge {
+            bridge.start(&leader).unwrap();
+        }
         Self { directory, root: tree, kernel, input: Some(input), output }
     }
 
@@ -183,13 +207,18 @@ impl Sandbox {
 
     /// Saves it and restores it in its place.
     pub(crate) fn save_and_restore(self) -> Self {
+        self.save_and_restore_on(Input::Pipe)
+    }
+
+    /// As [`save_and_restore`](Self::save_and_restore), with another standard input.
+    pub(crate) fn save_and_restore_on(self, given: Input) -> Self {
         let mut image = Image::default();
         let frozen = self.kernel.freeze().unwrap();
         let state = frozen.save(&mut image).unwrap();
         frozen.end(9);
         assert_eq!(self.kernel.wait(), 9);
         image.state = state.to_bytes().unwrap();
-        self.restore(image).unwrap()
+        self.beside_on(image, given).unwrap()
     }
 
     /// Restores an image beside it, and ends that.
@@ -206,20 +235,27 @@ impl Sandbox {
     }
 
     /// Restores an image beside it.
-    pub(crate) fn beside(&self, mut image: Image) -> Result<Self, RestoreError> {
+    pub(crate) fn beside(&self, image: Image) -> Result<Self, RestoreError> {
+        self.beside_on(image, Input::Pipe)
+    }
+
+    fn beside_on(&self, mut image: Image, given: Input) -> Result<Self, RestoreError> {
         let state = KernelState::from_bytes(&image.state)?;
         let ((stdin, input), (output, stdout)) = (pipe(), pipe());
         let config = state.info.config.clone();
-        let streams = HashMap::from([(0, stdin.into()), (1, stdout.into())]);
+        let mut streams = HashMap::from([(0, stdin.into()), (1, stdout.into())]);
+        match given {
+            Input::Pipe => {}
+            Input::Nothing => _ = streams.remove(&0),
+            Input::Terminal(terminal) => {
+                streams.insert(0, terminal.try_clone().unwrap());
+                streams.insert(2, terminal);
+            }
+        }
         let mut host = Host { root: &self.root, streams };
         let kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
         let (directory, root) = (self.directory.clone(), self.root.clone());
         Ok(Self { directory, root, kernel, input: Some(input), output })
-    }
-
-    /// Restores an image in its place.
-    pub(crate) fn restore(self, image: Image) -> Result<Self, RestoreError> {
-        self.beside(image)
     }
 
     /// Its status when it has ended, with nothing more to say.

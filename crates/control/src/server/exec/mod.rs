@@ -77,7 +77,7 @@ pub fn exec_async(sandbox: &Arc<Sandbox>, args: &ExecArgs, files: Files) -> Resu
     let argv = if args.argv.is_empty() { vec![args.filename.clone()] } else { args.argv.clone() };
     let name = if args.filename.is_empty() { argv[0].clone() } else { args.filename.clone() };
     let path = path_of(&creds, &fs, &name, args, program.as_ref())?;
-    let imported = stdio::import(kernel, &request, numbered, args.stdio_is_pty)
+    let imported = stdio::import_for_exec(kernel, &request, numbered, args.stdio_is_pty)
         .map_err(|e| Error::on("descriptors", e))?;
     let bridge = imported.bridge;
     if args.stdio_is_pty && bridge.is_none() {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DevPts, OpenRoot, Ptmx, Root};
+use super::{DevPts, OpenRoot, Ptmx, Root, Slave};
 use crate::persist::{Id, RestoreError, Restorer, Saver};
+use crate::tty::persist::TerminalState;
 use crate::vfs::persist::{InodeState, restored_device};
 use crate::vfs::{FileOps, Inode};
 
@@ -20,6 +21,7 @@ pub struct DevPtsInodeState {
 enum Kind {
     Root,
     Ptmx,
+    Slave(Id<TerminalState>),
 }
 
 impl DevPtsInodeState {
@@ -31,11 +33,16 @@ impl DevPtsInodeState {
         Self { dev: fs.dev, kind: Kind::Ptmx }
     }
 
+    pub(super) fn slave(slave: &Slave, saver: &mut Saver) -> Self {
+        Self { dev: slave.fs.dev, kind: Kind::Slave(saver.id(&slave.terminal)) }
+    }
+
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn Inode>, RestoreError> {
         let fs = DevPts { ttys: Arc::clone(&restorer.kernel().ttys), dev: restored_device(self.dev)? };
         Ok(match self.kind {
             Kind::Root => Arc::new(Root(fs)),
             Kind::Ptmx => Arc::new(Ptmx(fs)),
+            Kind::Slave(terminal) => Arc::new(Slave { fs, terminal: restorer.get(terminal)? }),
         })
     }
 }

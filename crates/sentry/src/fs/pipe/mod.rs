@@ -299,8 +299,8 @@ impl anon::Reopen for Anonymous {
         Ok(self.0.open_end(reads, writes))
     }
 
-    fn save(&self, saver: &mut Saver) -> Option<ReopenState> {
-        Some(ReopenState::Pipe(saver.id(&self.0)))
+    fn save(&self, saver: &mut Saver) -> ReopenState {
+        ReopenState::Pipe(saver.id(&self.0))
     }
 }
 

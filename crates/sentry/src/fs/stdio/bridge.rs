@@ -12,6 +12,7 @@ use rustix::termios::{self, OptionalActions};
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
+use super::descriptor::Descriptor;
 use super::stream::HostStream;
 use super::watch::Watched;
 use super::{host, modes};
@@ -53,14 +54,30 @@ impl Bridge {
     ///
     /// # Errors
     /// What the host says; ENOSPC if there are too many terminals.
-    pub(super) fn new(kernel: &Arc<Kernel>, fd: OwnedFd, attrs: Attrs, uid: u32) -> Result<Arc<Self>, Errno> {
+    pub(super) fn new(
+        kernel: &Arc<Kernel>,
+        number: i32,
+        fd: OwnedFd,
+        attrs: Attrs,
+        uid: u32,
+    ) -> Result<Arc<Self>, Errno> {
+        let modes = modes::of(&termios::tcgetattr(&fd).map_err(host)?);
+        let pty = Pty::for_outside(kernel, number, uid, modes, modes::size_of(&fd)?)?;
+        Self::over(pty, fd, attrs)
+    }
+
+    /// Puts one of the host behind a terminal that is there.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub(super) fn over(pty: Arc<Pty>, fd: OwnedFd, attrs: Attrs) -> Result<Arc<Self>, Errno> {
         let saved = termios::tcgetattr(&fd).map_err(host)?;
-        let pty = Pty::for_outside(kernel, uid, modes::of(&saved), modes::size_of(&fd)?)?;
         let mut raw = saved.clone();
         raw.make_raw();
         termios::tcsetattr(&fd, OptionalActions::Now, &raw).map_err(host)?;
-        let fd = Watched::new(0, fd);
-        let stream = HostStream::new(Arc::clone(&fd), attrs, None);
+        let fd = Watched::new(fd);
+        let of = Descriptor { number: -1, attrs, access: c::O_RDWR, fd: Some(Arc::clone(&fd)) };
+        let stream = HostStream::new(&Arc::new(of), Arc::clone(&fd), None);
         let waiter = Waiter::new();
         pty.set_window_observer(waiter.clone());
         Ok(Arc::new(Self {
@@ -139,6 +156,8 @@ impl Bridge {
     fn run(&self, leader: &ThreadGroup) {
         let (mut input, mut output) = (Vec::new(), Vec::new());
         loop {
+            let kernel = self.pty.kernel();
+            let changing = kernel.as_ref().map(|kernel| kernel.changing());
             let has_ended = leader.exit_status().is_some();
             let moved = self.move_input(&mut input).and_then(|i| Ok(i | self.move_output(&mut output)?));
             match moved {
@@ -155,6 +174,8 @@ impl Bridge {
             if let Ok(size) = modes::size_of(&*self.fd) {
                 self.pty.set_size(size);
             }
+            drop(changing);
+            drop(kernel);
             self.waiter.park(Instant::now().checked_add(LOOKS));
         }
     }
@@ -199,7 +220,10 @@ impl Bridge {
     }
 
     fn finish(&self) {
-        self.pty.hang_up();
+        if let Some(kernel) = self.pty.kernel() {
+            let _changing = kernel.changing();
+            self.pty.hang_up();
+        }
         self.tell_flushed();
     }
 }

@@ -26,7 +26,8 @@ pub struct Imported {
 /// What makes two descriptors one description: Linux would tell by kcmp(2), which a sentry may not call.
 type Key = (u64, u64, u32);
 
-/// Makes a table of these descriptors, under the given numbers. A place for the names of terminals is looked up with
+/// Makes a table of these descriptors, under the given numbers, for the first process: a restore finds by these what takes
+/// their place. A place for the names of terminals is looked up with
 /// `request`. With `bridged`, the terminal among standard input, output and error becomes one of the sandbox's own, behind
 /// which the host's is.
 ///
@@ -38,11 +39,35 @@ pub fn import(
     descriptors: Vec<(Fd, OwnedFd)>,
     bridged: bool,
 ) -> Result<Imported, Errno> {
+    import_as(kernel, request, descriptors, bridged, true)
+}
+
+/// As [`import`], for a process that is executed later: a restore has nothing in the place of what it brings.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_for_exec(
+    kernel: &Arc<Kernel>,
+    request: &ops::Request<'_>,
+    descriptors: Vec<(Fd, OwnedFd)>,
+    bridged: bool,
+) -> Result<Imported, Errno> {
+    import_as(kernel, request, descriptors, bridged, false)
+}
+
+fn import_as(
+    kernel: &Arc<Kernel>,
+    request: &ops::Request<'_>,
+    descriptors: Vec<(Fd, OwnedFd)>,
+    bridged: bool,
+    kept: bool,
+) -> Result<Imported, Errno> {
     let mut imported = Imported { files: FdTable::default(), terminal: None, bridge: None };
     let mut seen: Vec<(Key, Arc<File>)> = Vec::new();
     let mut behind_bridge = None;
     for (number, fd) in descriptors {
         let attrs = attrs_of(fd.as_fd())?;
+        let place = if kept { number } else { -1 };
         let access = access_mode(&fd);
         let is_tty = rustix::termios::isatty(&fd);
         // The three may have been opened one by one: they are one terminal all the same.
@@ -53,22 +78,22 @@ pub fn import(
             Some((_, file)) => Arc::clone(file),
             None if is_bridged => {
                 behind_bridge = Some(attrs.rdev);
-                let bridge = Bridge::new(kernel, fd, attrs, request.creds.fsuid.0)?;
+                let bridge = Bridge::new(kernel, place, fd, attrs, request.creds.fsuid.0)?;
                 let file = bridge.stream(request)?;
                 imported.bridge = Some(bridge);
                 file
             }
             None if is_tty => {
-                let host = HostTerminal::add(kernel, fd, access, request.creds.fsuid.0)?;
+                let host = HostTerminal::add(kernel, place, fd, access, request.creds.fsuid.0)?;
                 // A root without a place for it has none.
-                let place = request.walk(LookupFlags::empty()).resolve(host.tty().name().as_bytes());
-                let file = host.stream(place.ok());
+                let name = request.walk(LookupFlags::empty()).resolve(host.tty().name().as_bytes());
+                let file = host.stream(name.ok());
                 if number <= 2 {
                     imported.terminal.get_or_insert(host);
                 }
                 file
             }
-            None => open(number, fd, access)?,
+            None => open(place, fd, access)?,
         };
         seen.extend(key.map(|key| (key, Arc::clone(&file))));
         imported.files.replace(number, file, false, LIMIT)?;

@@ -4,6 +4,7 @@
 //! would block is asked for beforehand, and waited for by a thread of its own.
 
 mod bridge;
+mod descriptor;
 mod import;
 mod modes;
 mod persist;
@@ -20,10 +21,12 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 
 pub use self::bridge::Bridge;
-pub use self::import::{Imported, import};
-pub use self::persist::{HostStreamState, InheritedState};
+pub use self::descriptor::Descriptor;
+pub use self::import::{Imported, import, import_for_exec};
+pub use self::persist::{
+    DescriptorState, HostStreamState, HostTerminalState, InheritedState, MappedStreamState, attach,
+};
 pub use self::terminal::HostTerminal;
-pub use self::watch::Watched;
 
 use self::reopened::Reopened;
 use self::stream::HostStream;
@@ -69,11 +72,10 @@ pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
         FileType::CharDevice => "/dev/null",
         _ => "/dev/host/{}",
     };
-    let fd = Watched::new(number, fd);
-    let stream = HostStream::new(Arc::clone(&fd), attrs, None);
-    let opener = Box::new(Inherited { fd, attrs, access });
+    let of = Descriptor::new(number, fd, attrs, access);
+    let opener = Box::new(Inherited(Arc::clone(&of)));
     let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
-    Ok(File::new(path, Arc::new(stream), access))
+    Ok(File::new(path, of.stream(None), access))
 }
 
 /// Whether a file is a descriptor of the host.
@@ -89,32 +91,31 @@ fn check_reopening(access: u32, flags: u32) -> Result<(), Errno> {
 }
 
 /// An inherited stream, as `/proc/PID/fd` leads to it.
-struct Inherited {
-    fd: Arc<Watched>,
-    attrs: Attrs,
-    access: u32,
-}
+struct Inherited(Arc<Descriptor>);
 
 impl anon::Reopen for Inherited {
     fn open(&self, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
-        check_reopening(self.access, flags)?;
-        let (fd, attrs) = (Arc::clone(&self.fd), self.attrs);
-        if attrs.file_type() == FileType::Regular {
-            return Ok(Arc::new(Reopened { fd, attrs }));
+        let of = &self.0;
+        check_reopening(of.access, flags)?;
+        match &of.fd {
+            Some(fd) if of.attrs.file_type() == FileType::Regular => {
+                Ok(Arc::new(Reopened { fd: Arc::clone(fd), of: Arc::clone(of) }))
+            }
+            _ => Ok(of.stream(None)),
         }
-        Ok(Arc::new(HostStream::new(fd, attrs, None)))
     }
 
     fn set_size(&self, size: u64) -> Result<(), Errno> {
-        match self.attrs.file_type() {
-            FileType::Regular => rustix::fs::ftruncate(&*self.fd, size).map_err(host),
+        match &self.0.fd {
+            Some(fd) if self.0.attrs.file_type() == FileType::Regular => {
+                rustix::fs::ftruncate(&**fd, size).map_err(host)
+            }
             _ => Ok(()),
         }
     }
 
-    fn save(&self, saver: &mut Saver) -> Option<ReopenState> {
-        let stream = HostStreamState::save(&self.fd, &self.attrs, saver);
-        Some(ReopenState::Inherited { stream, access: self.access })
+    fn save(&self, saver: &mut Saver) -> ReopenState {
+        ReopenState::Inherited(InheritedState { of: saver.id(&self.0) })
     }
 }
 

@@ -1,110 +1,196 @@
-//! The saved form of inherited descriptors: which they were.
+//! The saved forms of inherited descriptors: which they were. What takes their place is asked for by number; what has no
+//! successor is at its end, or hung up.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::termios::{self, OptionalActions};
 use serde::{Deserialize, Serialize};
-use stockade_abi::Errno;
+use stockade_abi::signal::SIGWINCH;
 
-use super::Inherited;
-use super::attrs_of;
+use super::descriptor::{Descriptor, HungUp};
 use super::reopened::{Reopened, mappable};
-use super::stream::HostStream;
+use super::terminal::HostTerminal;
 use super::watch::Watched;
+use super::{Bridge, Inherited, attrs_of, modes};
 use crate::mm::Mappable;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
+use crate::task::ThreadGroup;
+use crate::tty::Terminal;
+use crate::tty::persist::{TerminalState, TtyState};
+use crate::tty::pty::Pty;
+use crate::tty::termios::Termios;
 use crate::vfs::anon::Reopen;
 use crate::vfs::{Attrs, FileOps, FileType};
 
-/// A descriptor of the host.
+/// A [`Descriptor`].
 #[derive(Debug, Serialize, Deserialize)]
-pub struct InheritedState {
-    /// The number that it was inherited under, negative for what nothing can take the place of.
+pub struct DescriptorState {
     number: i32,
+    attrs: Attrs,
+    access: u32,
 }
 
-impl Component for InheritedState {
-    type Object = Arc<Watched>;
+/// What has a number outside.
+fn given(number: i32, restorer: &mut Restorer<'_>) -> Option<OwnedFd> {
+    if number < 0 { None } else { restorer.host.stream(number) }
+}
 
-    fn save(fd: &Self::Object, _saver: &mut Saver) -> Result<Self, Unsavable> {
-        Ok(Self { number: fd.number })
+impl Component for DescriptorState {
+    type Object = Arc<Descriptor>;
+
+    fn save(of: &Self::Object, _saver: &mut Saver) -> Result<Self, Unsavable> {
+        Ok(Self { number: of.number, attrs: of.attrs, access: of.access })
     }
 
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
-        let given = if self.number < 0 { None } else { restorer.host.stream(self.number) };
-        let fd = match given {
-            Some(fd) => fd,
-            // Nothing to read, and what is written goes nowhere.
-            None => std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .map_err(|e| RestoreError::refused("/dev/null", Errno::from(e)))?
-                .into(),
-        };
-        Ok(Watched::new(self.number, fd))
+        let Self { number, attrs, access } = self;
+        Ok(Arc::new(match given(number, restorer) {
+            None => Descriptor { number, attrs, access, fd: None },
+            Some(fd) => {
+                let found = attrs_of(&fd).map_err(|e| RestoreError::refused("a standard stream", e))?;
+                let attrs = Attrs { dev: attrs.dev, ino: attrs.ino, ..found };
+                Descriptor { number, attrs, access, fd: Some(Watched::new(fd)) }
+            }
+        }))
     }
 }
 
-/// What is open of it.
+/// What is open of a descriptor.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HostStreamState {
-    fd: Id<InheritedState>,
-    /// What fstat(2) said of it.
-    attrs: Attrs,
+    pub(super) of: Id<DescriptorState>,
+    pub(super) kind: StreamKind,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum StreamKind {
+    Stream,
+    /// A regular file that was opened anew.
+    Reopened,
+    Terminal(Id<TerminalState>),
+    HungUpTerminal(Id<TtyState>),
 }
 
 impl HostStreamState {
-    pub(super) fn save(fd: &Arc<Watched>, attrs: &Attrs, saver: &mut Saver) -> Self {
-        let size = attrs_of(&**fd).map_or(attrs.size, |now| now.size);
-        Self { fd: saver.id(fd), attrs: Attrs { size, ..*attrs } }
-    }
-
-    /// The descriptor that takes its place, and its attributes: it stays the file that it was.
-    fn get(&self, restorer: &mut Restorer<'_>) -> Result<(Arc<Watched>, Attrs), RestoreError> {
-        let fd = restorer.get(self.fd)?;
-        let attrs = attrs_of(&*fd).map_err(|e| RestoreError::refused("a standard stream", e))?;
-        Ok((fd, Attrs { dev: self.attrs.dev, ino: self.attrs.ino, ..attrs }))
-    }
-
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn FileOps>, RestoreError> {
-        let (fd, attrs) = self.get(restorer)?;
-        Ok(Arc::new(HostStream::new(fd, attrs, None)))
-    }
-
-    /// What was opened anew, with an offset of its own.
-    pub(crate) fn restore_reopened(
-        self,
-        restorer: &mut Restorer<'_>,
-    ) -> Result<Arc<dyn FileOps>, RestoreError> {
-        let (fd, attrs) = self.get(restorer)?;
-        match attrs.file_type() {
-            FileType::Regular => Ok(Arc::new(Reopened { fd, attrs })),
-            _ => Ok(Arc::new(HostStream::new(fd, attrs, None))),
+        let of = restorer.get(self.of)?;
+        match self.kind {
+            StreamKind::Stream => Ok(of.stream(None)),
+            StreamKind::HungUpTerminal(tty) => Ok(HungUp::new(&of, Some(restorer.get(tty)?))),
+            StreamKind::Reopened => match &of.fd {
+                Some(fd) if of.attrs.file_type() == FileType::Regular => {
+                    Ok(Arc::new(Reopened { fd: Arc::clone(fd), of }))
+                }
+                _ => Ok(of.stream(None)),
+            },
+            StreamKind::Terminal(terminal) => {
+                let terminal = restorer.get(terminal)?;
+                let tty = Arc::clone(terminal.tty());
+                Ok(match terminal.downcast::<HostTerminal>() {
+                    Some(terminal) => Arc::clone(terminal.of()).stream(Some(terminal)),
+                    // What took its place is none.
+                    None if of.fd.is_some() => of.stream(None),
+                    None => HungUp::new(&of, Some(tty)),
+                })
+            }
         }
     }
+}
 
-    /// What opens it anew.
-    pub(crate) fn restore_opener(
-        self,
-        access: u32,
-        restorer: &mut Restorer<'_>,
-    ) -> Result<Box<dyn Reopen>, RestoreError> {
-        let (fd, attrs) = self.get(restorer)?;
-        Ok(Box::new(Inherited { fd, attrs, access }))
-    }
+/// What is mapped of a regular file, which has to be what it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct MappedStreamState {
+    pub(super) of: Id<DescriptorState>,
+    pub(super) size: u64,
+}
 
-    /// What is mapped of it, which has to be what it was.
-    pub(crate) fn restore_mapped(
-        self,
-        restorer: &mut Restorer<'_>,
-    ) -> Result<Arc<dyn Mappable>, RestoreError> {
-        let (fd, attrs) = self.get(restorer)?;
-        if attrs.file_type() != FileType::Regular || attrs.size != self.attrs.size {
+impl MappedStreamState {
+    pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn Mappable>, RestoreError> {
+        let of = restorer.get(self.of)?;
+        let Some(fd) = of.fd.as_ref().filter(|_| is_same(&of, self.size)) else {
+            let number = of.number;
             return Err(RestoreError::new(format!(
-                "descriptor {} was mapped, and what takes its place is not the same file",
-                fd.number
+                "descriptor {number} was mapped, and what takes its place is not the same file"
             )));
-        }
-        mappable(&fd, &attrs).map_err(|e| RestoreError::refused("a mapped standard stream", e))
+        };
+        mappable(&of, fd).map_err(|e| RestoreError::refused("a mapped standard stream", e))
     }
+}
+
+fn is_same(of: &Descriptor, size: u64) -> bool {
+    of.attrs.file_type() == FileType::Regular && of.attrs.size == size
+}
+
+/// [`Inherited`]
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InheritedState {
+    pub(super) of: Id<DescriptorState>,
+}
+
+impl InheritedState {
+    pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Box<dyn Reopen>, RestoreError> {
+        Ok(Box::new(Inherited(restorer.get(self.of)?)))
+    }
+}
+
+/// A [`HostTerminal`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HostTerminalState {
+    pub(super) tty: Id<TtyState>,
+    pub(super) of: Id<DescriptorState>,
+    /// It is found by its number.
+    pub(super) listed: bool,
+    pub(super) modes: Option<Termios>,
+}
+
+impl HostTerminalState {
+    /// On what the restorer has in its place; one that has none is hung up.
+    pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn Terminal>, RestoreError> {
+        let tty = restorer.get(self.tty)?;
+        let of = restorer.get(self.of)?;
+        let kernel = Arc::clone(restorer.kernel());
+        let Some(fd) = of.fd.clone().filter(|fd| termios::isatty(&**fd)) else {
+            let gone = Arc::clone(&tty);
+            restorer.last(move |_| {
+                gone.hang_up(&mut kernel.tree.lock());
+                Ok(())
+            });
+            return Ok(Arc::new(crate::tty::Gone(tty)));
+        };
+        if let (Some(modes), Ok(mut now)) = (&self.modes, termios::tcgetattr(&*fd)) {
+            modes::put(&mut now, modes);
+            // As those of the program are, which may be drawing on it.
+            let _ = termios::tcsetattr(&*fd, OptionalActions::Now, &now);
+        }
+        let terminal: Arc<dyn Terminal> = Arc::new(HostTerminal::new(Arc::clone(&tty), of, fd));
+        if self.listed {
+            kernel.ttys.put(&terminal)?;
+        }
+        restorer.last(move |_| {
+            tty.signal_foreground(&kernel.tree.lock(), SIGWINCH);
+            Ok(())
+        });
+        Ok(terminal)
+    }
+}
+
+/// Puts a terminal of the host behind one of the sandbox's own again, on which a process was started, if there is one in
+/// the place of what was.
+///
+/// # Errors
+/// What the host says of it.
+pub fn attach(
+    terminal: &Arc<dyn Terminal>,
+    leader: &Arc<ThreadGroup>,
+    restorer: &mut Restorer<'_>,
+) -> Result<(), RestoreError> {
+    let Some(pty) = Arc::clone(terminal).downcast::<Pty>() else { return Ok(()) };
+    let Some(fd) = pty.number_outside().and_then(|number| given(number, restorer)) else { return Ok(()) };
+    if termios::isatty(&fd) && leader.exit_status().is_none() {
+        let refused = |e| RestoreError::refused("the terminal outside", e);
+        let attrs = attrs_of(&fd).map_err(refused)?;
+        restorer.bridges.push((Arc::clone(leader), Bridge::over(pty, fd, attrs).map_err(refused)?));
+    }
+    Ok(())
 }

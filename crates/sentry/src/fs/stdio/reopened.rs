@@ -5,8 +5,10 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use stockade_abi::Errno;
 
+use super::descriptor::Descriptor;
+use super::host;
+use super::persist::{HostStreamState, MappedStreamState, StreamKind};
 use super::watch::Watched;
-use super::{HostStreamState, host};
 use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::mm::persist::MappableState;
@@ -18,18 +20,17 @@ use crate::vfs::{Attrs, File, FileOps, HostFd, Seek};
 /// An inherited regular file that was opened anew: it has an offset of its own.
 pub(super) struct Reopened {
     pub(super) fd: Arc<Watched>,
-    pub(super) attrs: Attrs,
+    pub(super) of: Arc<Descriptor>,
 }
 
 /// The memory that a regular file of the host is.
-pub(super) fn mappable(fd: &Arc<Watched>, attrs: &Attrs) -> Result<Arc<dyn Mappable>, Errno> {
+pub(super) fn mappable(of: &Arc<Descriptor>, fd: &Watched) -> Result<Arc<dyn Mappable>, Errno> {
     let host_fd = HostFd::new(rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(host)?)?;
-    Ok(Arc::new(Mapped { fd: Arc::clone(fd), attrs: *attrs, host_fd }))
+    Ok(Arc::new(Mapped { of: Arc::clone(of), host_fd }))
 }
 
 struct Mapped {
-    fd: Arc<Watched>,
-    attrs: Attrs,
+    of: Arc<Descriptor>,
     host_fd: Arc<HostFd>,
 }
 
@@ -39,7 +40,7 @@ impl Mappable for Mapped {
     }
 
     fn object_id(&self) -> ObjectId {
-        ObjectId { dev: self.attrs.dev, ino: self.attrs.ino }
+        ObjectId { dev: self.of.attrs.dev, ino: self.of.attrs.ino }
     }
 
     fn display_path(&self) -> Vec<u8> {
@@ -52,7 +53,8 @@ impl Mappable for Mapped {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<MappableState, Unsavable> {
-        Ok(MappableState::HostStream(HostStreamState::save(&self.fd, &self.attrs, saver)))
+        let size = super::attrs_of(&*self.host_fd).map_or(self.of.attrs.size, |now| now.size);
+        Ok(MappableState::HostStream(MappedStreamState { of: saver.id(&self.of), size }))
     }
 }
 
@@ -101,18 +103,19 @@ impl FileOps for Reopened {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        mappable(&self.fd, &self.attrs)
+        mappable(&self.of, &self.fd)
     }
 
     fn attrs(&self) -> Option<Result<Attrs, Errno>> {
-        Some(self.size().map(|size| Attrs { size, ..self.attrs }))
-    }
-
-    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
-        Ok(FileOpsState::HostReopened(HostStreamState::save(&self.fd, &self.attrs, saver)))
+        Some(self.size().map(|size| Attrs { size, ..self.of.attrs }))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {
         rustix::fs::fsync(&*self.fd).map_err(host)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        let kind = StreamKind::Reopened;
+        Ok(FileOpsState::HostStream(HostStreamState { of: saver.id(&self.of), kind }))
     }
 }

@@ -10,8 +10,9 @@ use rustix::io::{Errno as HostErrno, ReadWriteFlags};
 use stockade_abi::Errno;
 use stockade_abi::ioctl as io;
 
+use super::descriptor::Descriptor;
 use super::host;
-use super::persist::HostStreamState;
+use super::persist::{HostStreamState, StreamKind};
 use super::reopened::mappable;
 use super::terminal::HostTerminal;
 use super::watch::Watched;
@@ -19,21 +20,22 @@ use crate::fs::host::file::with_buffer;
 use crate::io::{Sink, Source};
 use crate::mm::{Mappable, MemoryManager, UserMemory};
 use crate::persist::{Saver, Unsavable};
-use crate::tty::Tty;
+use crate::tty::{Terminal, Tty};
 use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Attrs, File, FileOps, FileType, OWN_POSITION, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
 /// A descriptor of the host.
 pub(super) struct HostStream {
+    of: Arc<Descriptor>,
     fd: Arc<Watched>,
     attrs: Attrs,
     terminal: Option<Arc<HostTerminal>>,
 }
 
 impl HostStream {
-    pub(super) fn new(fd: Arc<Watched>, attrs: Attrs, terminal: Option<Arc<HostTerminal>>) -> Self {
-        Self { fd, attrs, terminal }
+    pub(super) fn new(of: &Arc<Descriptor>, fd: Arc<Watched>, terminal: Option<Arc<HostTerminal>>) -> Self {
+        Self { of: Arc::clone(of), fd, attrs: of.attrs, terminal }
     }
 
     fn is_regular(&self) -> bool {
@@ -170,7 +172,7 @@ impl FileOps for HostStream {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        if self.is_regular() { mappable(&self.fd, &self.attrs) } else { Err(Errno::ENODEV) }
+        if self.is_regular() { mappable(&self.of, &self.fd) } else { Err(Errno::ENODEV) }
     }
 
     fn poll(&self) -> Readiness {
@@ -229,10 +231,14 @@ impl FileOps for HostStream {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
-        if self.terminal.is_some() {
-            return Err(Unsavable::kind::<Self>("terminal of the host"));
-        }
-        Ok(FileOpsState::HostStream(HostStreamState::save(&self.fd, &self.attrs, saver)))
+        let kind = match self.terminal.clone() {
+            Some(terminal) => {
+                let terminal: Arc<dyn Terminal> = terminal;
+                StreamKind::Terminal(saver.id(&terminal))
+            }
+            None => StreamKind::Stream,
+        };
+        Ok(FileOpsState::HostStream(HostStreamState { of: saver.id(&self.of), kind }))
     }
 
     fn sync(&self, _data_only: bool) -> Result<(), Errno> {

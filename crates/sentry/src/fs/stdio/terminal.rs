@@ -9,31 +9,43 @@ use stockade_abi::Errno;
 use stockade_abi::ioctl as io;
 use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 
-use super::stream::HostStream;
+use super::descriptor::Descriptor;
+use super::persist::HostTerminalState;
 use super::watch::Watched;
 use super::{attrs_of, check_reopening, host, modes};
 use crate::mm::{MemoryManager, UserMemory};
+use crate::persist::{Saver, Unsavable};
 use crate::task::Kernel;
+use crate::tty::persist::TerminalState;
 use crate::tty::termios::{Termios, Winsize};
 use crate::tty::{Terminal, Tty};
-use crate::vfs::{Attrs, File, FileOps, Path, anon};
+use crate::vfs::{File, FileOps, Path, anon};
 
 /// A terminal of the host.
 pub struct HostTerminal {
     tty: Arc<Tty>,
+    of: Arc<Descriptor>,
     fd: Arc<Watched>,
-    attrs: Attrs,
-    access: u32,
 }
 
 impl HostTerminal {
-    /// Gives a terminal of the host a name in the sandbox. `access` is the descriptor's access mode.
+    /// Gives a terminal of the host a name in the sandbox. A process is given it under `number`; `access` is its access mode.
     ///
     /// # Errors
     /// What fstat(2) says.
-    pub fn add(kernel: &Kernel, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
+    pub fn add(kernel: &Kernel, number: i32, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
         let attrs = attrs_of(&fd)?;
-        kernel.ttys.add(uid, |tty| Self { tty, fd: Watched::new(0, fd), attrs, access })
+        let fd = Watched::new(fd);
+        let of = Arc::new(Descriptor { number, attrs, access, fd: Some(Arc::clone(&fd)) });
+        kernel.ttys.add(uid, |tty| Self::new(tty, of, fd))
+    }
+
+    pub(super) fn new(tty: Arc<Tty>, of: Arc<Descriptor>, fd: Arc<Watched>) -> Self {
+        Self { tty, of, fd }
+    }
+
+    pub(super) fn of(&self) -> &Arc<Descriptor> {
+        &self.of
     }
 
     /// What it has in common with others.
@@ -45,13 +57,9 @@ impl HostTerminal {
     /// The standard stream; `path` is its name, if there is a place for it.
     #[must_use]
     pub fn stream(self: &Arc<Self>, path: Option<Path>) -> Arc<File> {
-        let path = path
-            .unwrap_or_else(|| anon::path(&self.tty.name(), self.attrs.mode, self.attrs.uid, self.attrs.gid));
-        File::new(path, Arc::new(self.opened()), self.access)
-    }
-
-    fn opened(self: &Arc<Self>) -> HostStream {
-        HostStream::new(Arc::clone(&self.fd), self.attrs, Some(Arc::clone(self)))
+        let Descriptor { attrs, access, .. } = &*self.of;
+        let path = path.unwrap_or_else(|| anon::path(&self.tty.name(), attrs.mode, attrs.uid, attrs.gid));
+        File::new(path, self.of.stream(Some(Arc::clone(self))), *access)
     }
 
     /// Whether a caller may read.
@@ -126,7 +134,16 @@ impl Terminal for HostTerminal {
     }
 
     fn open(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>, Errno> {
-        check_reopening(self.access, flags)?;
-        Ok(Arc::new(self.opened()))
+        check_reopening(self.of.access, flags)?;
+        Ok(self.of.stream(Some(Arc::clone(&self))))
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<TerminalState, Unsavable> {
+        Ok(TerminalState::Host(HostTerminalState {
+            tty: saver.id(&self.tty),
+            of: saver.id(&self.of),
+            listed: saver.kernel().ttys.has(self),
+            modes: termios::tcgetattr(&*self.fd).ok().map(|modes| modes::of(&modes)),
+        }))
     }
 }

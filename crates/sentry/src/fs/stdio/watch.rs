@@ -23,10 +23,8 @@ struct Watcher {
 }
 
 /// A descriptor of the host that is watched when somebody waits for it.
-pub struct Watched {
+pub(super) struct Watched {
     id: u64,
-    /// The number that the process which was given it has it under, negative for what nothing can take the place of.
-    pub(super) number: i32,
     fd: OwnedFd,
     /// Told when it becomes ready.
     pub(super) queue: Arc<WaitQueue>,
@@ -67,10 +65,10 @@ impl Watcher {
 }
 
 impl Watched {
-    pub(super) fn new(number: i32, fd: OwnedFd) -> Arc<Self> {
+    pub(super) fn new(fd: OwnedFd) -> Arc<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, number, fd, queue: Arc::new(WaitQueue::new()), wanted: Mutex::new(None) })
+        Arc::new(Self { id, fd, queue: Arc::new(WaitQueue::new()), wanted: Mutex::new(None) })
     }
 
     /// Has the queue told when the descriptor becomes ready.

@@ -8,11 +8,13 @@ use serde_bytes::ByteBuf;
 use stockade_abi::sched::Rlimit;
 
 use super::{GroupSignals, PastTimes, StopState, ThreadGroup};
+use crate::fs::stdio;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::signal::persist::{ActionsState, PendingState};
 use crate::task::Limits;
 use crate::task::pidns::PidNamespaceState;
 use crate::time::persist::ProcessTimersState;
+use crate::tty::persist::TerminalState;
 
 /// A [`ThreadGroup`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct ThreadGroupState {
     #[serde(default)]
     timers: ProcessTimersState,
     ended: Option<i32>,
+    /// The terminal that it was started on.
+    #[serde(default)]
+    terminal: Option<Id<TerminalState>>,
 }
 
 /// [`GroupSignals`]
@@ -52,9 +57,6 @@ impl Component for ThreadGroupState {
     type Object = Arc<ThreadGroup>;
 
     fn save(tg: &Self::Object, saver: &mut Saver) -> Result<Self, Unsavable> {
-        if tg.terminal.get().is_some() {
-            return Err(Unsavable::new(format!("process {}", tg.tgid), "it has a terminal from outside"));
-        }
         let timers = tg.timers.save(saver);
         let signals = tg.signals.lock();
         let limits = tg.limits.read().all().to_vec();
@@ -83,6 +85,7 @@ impl Component for ThreadGroupState {
             oom_score_adj: tg.oom_score_adj.load(Ordering::Relaxed),
             timers,
             ended: tg.exit_status(),
+            terminal: tg.terminal.get().map(|terminal| saver.id(terminal)),
         })
     }
 
@@ -112,6 +115,11 @@ impl Component for ThreadGroupState {
         tg.max_rss.store(self.max_rss, Ordering::Relaxed);
         *tg.last_name.lock() = self.last_name.into_vec();
         tg.oom_score_adj.store(self.oom_score_adj, Ordering::Relaxed);
+        if let Some(terminal) = self.terminal {
+            let (terminal, leader) = (restorer.get(terminal)?, Arc::clone(&tg));
+            let _ = tg.terminal.set(Arc::clone(&terminal));
+            restorer.later(move |restorer| stdio::attach(&terminal, &leader, restorer));
+        }
         match self.ended {
             Some(status) => _ = tg.ended.set(status),
             None => {

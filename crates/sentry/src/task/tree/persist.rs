@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Group, Tree, Zombie};
-use crate::persist::{Id, RestoreError, Restorer, Saver, Unsavable};
+use crate::persist::{Id, RestoreError, Restorer, Saver};
 use crate::task::Usage;
 use crate::task::persist::{TaskState, ThreadGroupState};
 use crate::task::pidns::PID_MAX;
+use crate::tty::persist::TtyState;
 
 /// A [`Tree`].
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ struct GroupState {
     parent_tid: i32,
     pgid: i32,
     sid: i32,
+    /// The terminal that controls it.
+    #[serde(default)]
+    tty: Option<Id<TtyState>>,
     exit_signal: i32,
     zombie: Option<Zombie>,
     stop_report: Option<i32>,
@@ -36,24 +40,19 @@ struct GroupState {
 
 impl TreeState {
     pub(crate) fn save(tree: &Tree, saver: &mut Saver) -> Self {
-        let groups = tree.groups.values().map(|group| {
-            if group.tty.is_some() {
-                let what = format!("the terminal of process {}", group.tg.tgid);
-                saver.note(Unsavable::new(what, "this kind has no saved form"));
-            }
-            GroupState {
-                tg: saver.id(&group.tg),
-                threads: group.threads.iter().map(|thread| saver.id(thread)).collect(),
-                parent: group.parent,
-                parent_tid: group.parent_tid,
-                pgid: group.pgid,
-                sid: group.sid,
-                exit_signal: group.exit_signal,
-                zombie: group.zombie,
-                stop_report: group.stop_report,
-                continue_report: group.continue_report,
-                auto_reap: group.auto_reap,
-            }
+        let groups = tree.groups.values().map(|group| GroupState {
+            tg: saver.id(&group.tg),
+            threads: group.threads.iter().map(|thread| saver.id(thread)).collect(),
+            parent: group.parent,
+            parent_tid: group.parent_tid,
+            pgid: group.pgid,
+            sid: group.sid,
+            tty: group.tty.as_ref().map(|tty| saver.id(tty)),
+            exit_signal: group.exit_signal,
+            zombie: group.zombie,
+            stop_report: group.stop_report,
+            continue_report: group.continue_report,
+            auto_reap: group.auto_reap,
         });
         Self { groups: groups.collect(), reaped: tree.reaped }
     }
@@ -109,7 +108,7 @@ impl GroupState {
             children: BTreeSet::new(),
             pgid: self.pgid,
             sid: self.sid,
-            tty: None,
+            tty: self.tty.map(|tty| restorer.get(tty)).transpose()?,
             exit_signal: self.exit_signal,
             zombie: self.zombie,
             stop_report: self.stop_report,

@@ -25,7 +25,7 @@ impl Pty {
         request: u32,
         arg: u64,
     ) -> Result<u64, Errno> {
-        if !self.state.lock().master_is_open {
+        if !self.state.lock().master_is_open() {
             return Err(if request == io::TIOCSPGRP { Errno::ENOTTY } else { Errno::EIO });
         }
         if let Some(done) = self.tty.control_ioctl(file, mem, (request, arg), false) {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use stockade_abi::Errno;
 
-use super::{Pty, feed};
+use super::{Pty, PtyMasterState, feed};
 use crate::io::{Sink, Source};
 use crate::mm::MemoryManager;
+use crate::persist::{Saver, Unsavable};
 use crate::tty::discipline::{Discipline, Effects};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -90,5 +92,9 @@ impl FileOps for Master {
 
     fn ioctl(&self, file: &File, mem: &MemoryManager, request: u32, arg: u64) -> Result<u64, Errno> {
         self.0.master_ioctl(file, mem, request, arg)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::PtyMaster(PtyMasterState::save(&self.0, saver)))
     }
 }

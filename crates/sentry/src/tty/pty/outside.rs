@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stockade_abi::Errno;
 use stockade_abi::signal::SIGWINCH;
 
-use super::Pty;
+use super::{Pty, Side};
 use crate::io::BufSource;
 use crate::task::Kernel;
 use crate::tty::discipline::{Discipline, Effects};
@@ -13,17 +13,19 @@ use crate::tty::termios::{Termios, Winsize};
 use crate::wait::{Observer, Readiness, WaitQueue};
 
 impl Pty {
-    /// Makes one for the user with this id, with these modes to begin with.
+    /// Makes one for the user with this id, with these modes to begin with. `number` is what a restore would look for to put
+    /// in the place of who has it outside, negative for nothing.
     ///
     /// # Errors
     /// ENOSPC if there are too many.
     pub fn for_outside(
         kernel: &Arc<Kernel>,
+        number: i32,
         uid: u32,
         modes: Termios,
         size: Winsize,
     ) -> Result<Arc<Self>, Errno> {
-        let pty = Self::make(kernel, uid)?;
+        let pty = Self::make(kernel, uid, Side::Outside(number))?;
         let mut state = pty.state.lock();
         let speeds = state.line.modes();
         state.line.set_modes(modes, (speeds.ispeed, speeds.ospeed));
@@ -31,6 +33,19 @@ impl Pty {
         state.locked = false;
         drop(state);
         Ok(pty)
+    }
+
+    /// The number of who has it outside.
+    pub(crate) fn number_outside(&self) -> Option<i32> {
+        match self.state.lock().master {
+            Side::Outside(number) => Some(number),
+            Side::File | Side::Closed => None,
+        }
+    }
+
+    /// The kernel that it is in.
+    pub(crate) fn kernel(&self) -> Option<Arc<Kernel>> {
+        self.kernel.upgrade()
     }
 
     /// Types bytes; how many there was room for. What is typed when nobody has it open any more is lost.

@@ -8,11 +8,13 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::signal::{SIGTTIN, SIGTTOU};
 
-use super::{Pty, feed};
+use super::{Pty, PtySlaveState, feed};
 use crate::io::{Sink, Source};
 use crate::mm::MemoryManager;
+use crate::persist::{Saver, Unsavable};
 use crate::tty::Tty;
 use crate::tty::discipline::Discipline;
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::{File, FileOps, Seek};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -20,9 +22,9 @@ use crate::wait::{Readiness, WaitQueue};
 const CHUNK: usize = 2048;
 
 pub(super) struct Slave {
-    pty: Arc<Pty>,
+    pub(super) pty: Arc<Pty>,
     /// A reader has found nothing, and may be waiting.
-    waits: AtomicBool,
+    pub(super) waits: AtomicBool,
 }
 
 impl Slave {
@@ -41,7 +43,7 @@ impl Drop for Slave {
 impl FileOps for Slave {
     fn read(&self, _file: &File, dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
         // Who waited for input when the master closed is told; who comes later is at the end of the file.
-        if !self.pty.state.lock().master_is_open {
+        if !self.pty.state.lock().master_is_open() {
             return if self.waits.swap(false, Ordering::Relaxed) { Err(Errno::EIO) } else { Ok(0) };
         }
         if dst.remaining() == 0 {
@@ -67,7 +69,7 @@ impl FileOps for Slave {
             self.pty.tty.hold_background(SIGTTOU)?;
         }
         let mut state = self.pty.state.lock();
-        if !state.master_is_open {
+        if !state.master_is_open() {
             return Err(Errno::EIO);
         }
         let done = feed(&mut state.line, src, CHUNK, Discipline::output_room, Discipline::write)?;
@@ -85,7 +87,7 @@ impl FileOps for Slave {
 
     fn poll(&self) -> Readiness {
         let state = self.pty.state.lock();
-        if !state.master_is_open {
+        if !state.master_is_open() {
             return Readiness::READABLE | Readiness::WRITABLE | Readiness::ERR | Readiness::HUP;
         }
         let mut ready = Readiness::empty();
@@ -115,5 +117,9 @@ impl FileOps for Slave {
 
     fn terminal(&self) -> Option<&Arc<Tty>> {
         Some(&self.pty.tty)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::PtySlave(PtySlaveState::save(self, saver)))
     }
 }

@@ -7,7 +7,7 @@ use stockade_platform::sync::Mutex;
 
 use super::{AnonInode, Reopen, anon_fs};
 use crate::fs::pipe::{self, PipeState};
-use crate::fs::stdio::HostStreamState;
+use crate::fs::stdio::InheritedState;
 use crate::persist::{Id, RestoreError, Restorer};
 use crate::vfs::{Attrs, Inode};
 
@@ -22,18 +22,17 @@ pub struct AnonInodeState {
 /// What opens it anew, by its kind.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ReopenState {
-    /// An inherited descriptor of the host, with the access mode that it has.
-    #[expect(missing_docs, reason = "said above")]
-    Inherited { stream: HostStreamState, access: u32 },
     /// An anonymous pipe.
     Pipe(Id<PipeState>),
+    /// A descriptor of the host.
+    Inherited(InheritedState),
 }
 
 impl ReopenState {
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Box<dyn Reopen>, RestoreError> {
         match self {
-            Self::Inherited { stream, access } => stream.restore_opener(access, restorer),
             Self::Pipe(pipe) => Ok(pipe::opener(restorer.get(pipe)?)),
+            Self::Inherited(state) => state.restore(restorer),
         }
     }
 }

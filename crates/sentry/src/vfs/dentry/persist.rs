@@ -102,6 +102,9 @@ pub enum DentryState {
         name: ByteBuf,
         /// Whether it has been removed.
         deleted: bool,
+        /// Whether another one has taken its place, as with what comes and goes by itself.
+        #[serde(default)]
+        stale: bool,
         /// Whether it was the last one of its inode then.
         last_link: bool,
         /// Whether it may get its first name.
@@ -119,7 +122,17 @@ impl DentryState {
         parent: Option<Id<Self>>,
     ) -> Self {
         let name = ByteBuf::from(name);
-        Self::Name { id: 1, sb, inode, parent, name, deleted: false, last_link: false, linkable: false }
+        Self::Name {
+            id: 1,
+            sb,
+            inode,
+            parent,
+            name,
+            deleted: false,
+            stale: false,
+            last_link: false,
+            linkable: false,
+        }
     }
 
     /// The name above it.
@@ -146,13 +159,14 @@ impl Component for DentryState {
             parent: dentry.parent().map(|parent| saver.id(&parent)),
             name: ByteBuf::from(dentry.name().to_vec()),
             deleted: dentry.is_deleted(),
+            stale: dentry.is_stale(),
             last_link: dentry.last_link.load(Ordering::Acquire),
             linkable: dentry.is_linkable(),
         })
     }
 
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
-        let Self::Name { id, sb, inode, parent, name, deleted, last_link, linkable } = self else {
+        let Self::Name { id, sb, inode, parent, name, deleted, stale, last_link, linkable } = self else {
             return Ok(anon::nowhere().dentry);
         };
         IDS.note(id);
@@ -172,7 +186,7 @@ impl Component for DentryState {
         dentry.deleted.store(deleted, Ordering::Relaxed);
         dentry.last_link.store(last_link, Ordering::Relaxed);
         dentry.linkable.store(linkable, Ordering::Relaxed);
-        if let Some(parent) = parent.filter(|_| !deleted) {
+        if let Some(parent) = parent.filter(|_| !deleted && !stale) {
             parent.put_restored(name, &dentry)?;
         }
         Ok(dentry)
@@ -180,6 +194,14 @@ impl Component for DentryState {
 }
 
 impl Dentry {
+    /// Whether look-ups find another one in its place.
+    fn is_stale(&self) -> bool {
+        self.parent().is_some_and(|parent| {
+            let found = parent.children.lock().get(&self.name()).and_then(Child::get);
+            found.is_some_and(|found| !std::ptr::eq(&*found, self))
+        })
+    }
+
     /// Puts a restored entry where look-ups find it.
     fn put_restored(self: &Arc<Self>, name: Arc<[u8]>, entry: &Arc<Self>) -> Result<(), RestoreError> {
         let mut dir = self.lock();

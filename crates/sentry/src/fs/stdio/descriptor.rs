@@ -1,0 +1,106 @@
+//! What descriptors of the host are known by, and what is left of those that are gone.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use stockade_abi::{Errno, ioctl as io};
+
+use super::persist::{HostStreamState, StreamKind};
+use super::stream::HostStream;
+use super::terminal::HostTerminal;
+use super::watch::Watched;
+use crate::io::{Sink, Source};
+use crate::mm::MemoryManager;
+use crate::persist::{Saver, Unsavable};
+use crate::tty::Tty;
+use crate::vfs::attrs::make_dev;
+use crate::vfs::persist::FileOpsState;
+use crate::vfs::{Attrs, File, FileOps, FileType};
+use crate::wait::{Readiness, WaitQueue};
+
+/// A descriptor of the host that a process was given.
+pub struct Descriptor {
+    /// The number that it was given under, negative for what a restore has nothing in place of.
+    pub(super) number: i32,
+    pub(super) attrs: Attrs,
+    /// Its access mode.
+    pub(super) access: u32,
+    /// None once it is gone, as nothing took its place at a restore.
+    pub(super) fd: Option<Arc<Watched>>,
+}
+
+impl Descriptor {
+    pub(super) fn new(number: i32, fd: OwnedFd, attrs: Attrs, access: u32) -> Arc<Self> {
+        Arc::new(Self { number, attrs, access, fd: Some(Watched::new(fd)) })
+    }
+
+    /// It as a stream.
+    pub(super) fn stream(self: &Arc<Self>, terminal: Option<Arc<HostTerminal>>) -> Arc<dyn FileOps> {
+        match &self.fd {
+            Some(fd) => Arc::new(HostStream::new(self, Arc::clone(fd), terminal)),
+            None => HungUp::new(self, None),
+        }
+    }
+}
+
+/// A stream of which the other side is gone.
+pub(super) struct HungUp {
+    of: Arc<Descriptor>,
+    /// The terminal that it was.
+    terminal: Option<Arc<Tty>>,
+    /// Nobody is told anything.
+    queue: Arc<WaitQueue>,
+}
+
+impl HungUp {
+    pub(super) fn new(of: &Arc<Descriptor>, terminal: Option<Arc<Tty>>) -> Arc<Self> {
+        Arc::new(Self { of: Arc::clone(of), terminal, queue: Arc::default() })
+    }
+
+    /// What went nowhere still does.
+    fn is_null(&self) -> bool {
+        self.of.attrs.rdev == make_dev(1, 3) && self.of.attrs.file_type() == FileType::CharDevice
+    }
+}
+
+impl FileOps for HungUp {
+    fn read(&self, _file: &File, _dst: &mut dyn Sink, _offset: u64) -> Result<usize, Errno> {
+        Ok(0)
+    }
+
+    fn write(&self, _file: &File, src: &mut dyn Source, _offset: u64) -> Result<usize, Errno> {
+        match self.of.attrs.file_type() {
+            FileType::Fifo | FileType::Socket => Err(Errno::EPIPE),
+            FileType::CharDevice if self.is_null() => Ok(src.remaining()),
+            _ => Err(Errno::EIO),
+        }
+    }
+
+    fn poll(&self) -> Readiness {
+        let ready = Readiness::READABLE | Readiness::WRITABLE;
+        if self.is_null() { ready } else { ready | Readiness::ERR | Readiness::HUP }
+    }
+
+    fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
+        Some(&self.queue)
+    }
+
+    fn ioctl(&self, _file: &File, _mem: &MemoryManager, request: u32, _arg: u64) -> Result<u64, Errno> {
+        match self.terminal {
+            Some(_) if request != io::TIOCSPGRP => Err(Errno::EIO),
+            _ => Err(Errno::ENOTTY),
+        }
+    }
+
+    fn attrs(&self) -> Option<Result<Attrs, Errno>> {
+        self.terminal.is_none().then_some(Ok(self.of.attrs))
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        let kind = match &self.terminal {
+            Some(tty) => StreamKind::HungUpTerminal(saver.id(tty)),
+            None => StreamKind::Stream,
+        };
+        Ok(FileOpsState::HostStream(HostStreamState { of: saver.id(&self.of), kind }))
+    }
+}
