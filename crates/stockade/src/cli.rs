@@ -9,7 +9,7 @@ mod sandboxes;
 pub use crate::parse::Place;
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
 pub use exec::{CopyArgs, ExecArgs};
-pub use images::{Compress, InspectArgs, SaveArgs};
+pub use images::{Compress, InspectArgs, RestoreArgs, SaveArgs, Verify};
 pub use profile::{ProfileArgs, ProfileKind, TopArgs};
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -106,6 +106,12 @@ pub enum Command {
     /// another one of it. The image can be a pipe. If the sandbox cannot be saved, it goes on.
     #[command(visible_alias = "checkpoint")]
     Save(SaveArgs),
+    /// Go on with a saved sandbox
+    ///
+    /// It goes on where it stood, with this command's standard streams in the place of those that it had, its directories of
+    /// the host under the same paths, and its limits. Memory is read from the image when it is used, so that the image
+    /// must neither be changed nor cut off meanwhile. One that this host neither wrote nor checked before is checked first.
+    Restore(RestoreArgs),
     /// Print what an image holds, and whether it is whole; nothing of it runs
     ///
     /// An image that was saved with a key is shown without it too, but only --key-file tells who wrote it. Page data is not

@@ -18,6 +18,7 @@ mod output;
 pub mod parse;
 pub mod plan;
 mod progress;
+mod restore;
 pub mod run;
 pub mod sentry;
 pub mod state;

@@ -1,7 +1,7 @@
 //! From options to a [`SandboxConfig`]: defaults filled in, paths looked up on the host, contradictions refused.
 
 mod environment;
-mod files;
+pub(crate) mod files;
 mod paths;
 
 use crate::caller::Caller;
@@ -9,11 +9,16 @@ use crate::cli::DoArgs;
 use crate::config::{Limits, LogConfig, LogLevel, OverlayConfig, ProcessConfig, SandboxConfig, StraceConfig};
 use crate::failure::Failure;
 use crate::parse::format_size;
+use crate::state::ImageId;
+use std::fs::File;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use stockade_confine::Clocks;
 
-/// What `stockade do` is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What `stockade do` or `stockade restore` is to do.
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The sandbox.
     pub sandbox: SandboxConfig,
@@ -23,6 +28,21 @@ pub struct Plan {
     pub quiet: bool,
     /// Whether it outlives the command.
     pub detach: Option<Detach>,
+    /// What it goes on from, if it is no new one.
+    pub image: Option<Source>,
+}
+
+/// The image that a sandbox is restored from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub file: Arc<File>,
+    /// Descriptors that the sentry inherits: this one, and that of who reads it.
+    pub inherited: [RawFd; 2],
+    /// What tells it from other files; `None` if there is nothing to remember of it.
+    pub id: Option<ImageId>,
+    /// Where the clocks inside go on.
+    pub clocks: Clocks,
 }
 
 /// How a sandbox outlives the command that made it.
@@ -49,7 +69,7 @@ pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
     };
     let id = match args.id {
         Some(id) => id,
-        None => made_up_id()?,
+        None => made_up_id("do")?,
     };
     let env = environment::environment(&args.env, args.clear_env, args.cwd.as_deref(), caller)?;
     let (root, volumes) = files::files(args.root.as_deref(), &args.volume, &args.overlay, &caller.cwd)?;
@@ -85,7 +105,7 @@ pub fn plan(args: DoArgs, caller: &Caller) -> Result<Plan, Failure> {
         annotations: args.annotation.into_iter().collect(),
     };
     let detach = args.detach.then_some(Detach { remove: args.rm });
-    Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet, detach })
+    Ok(Plan { sandbox, timeout: args.timeout, quiet: args.quiet, detach, image: None })
 }
 
 fn limits(args: &DoArgs, caller: &Caller) -> Result<Limits, Failure> {
@@ -113,12 +133,13 @@ fn default_disk(overlay: &OverlayConfig, limits: &Limits) -> u64 {
     }
 }
 
-fn made_up_id() -> Result<String, Failure> {
+/// A name that nobody has, in all likelihood.
+pub(crate) fn made_up_id(prefix: &str) -> Result<String, Failure> {
     let mut bytes = [0; 4];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
         Failure::new(format!("cannot make up a name for the sandbox: {e}"), "name it with --id")
     })?;
-    Ok(format!("do-{:08x}", u32::from_ne_bytes(bytes)))
+    Ok(format!("{prefix}-{:08x}", u32::from_ne_bytes(bytes)))
 }
 
 /// A path as messages show it.

@@ -4,8 +4,8 @@ use crate::config::{Cpus, Limits, OverlayConfig, SandboxConfig, StraceConfig};
 use crate::failure::{Failure, reason};
 use crate::front::{Audience, Ending, OnTerminal, OwnTerminal, Signals, Terminal, lost, watch};
 use crate::logging::{Journal, Sink};
-use crate::plan::Plan;
-use crate::state::{Record, Registered, StateDir};
+use crate::plan::{Plan, Source};
+use crate::state::{Known, Record, Registered, StateDir};
 use crate::terminal::{Outer, wait_for_foreground};
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -117,8 +117,10 @@ impl Place<'_> {
         let zone = Zone::of_host();
         let terminal = outer.as_ref().map(|outer| &outer.slave);
         let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
-        let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd)).collect();
-        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup), clocks: None };
+        let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd));
+        let keep = keep.chain(plan.image.iter().flat_map(|image| image.inherited)).collect();
+        let clocks = plan.image.as_ref().map(|image| image.clocks);
+        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup), clocks };
         let unbound = cgroup.unavailable().iter().find(|missing| missing.limit == Limit::Cpu);
         if let (Some(cpus), Some(missing)) = (config.limits.cpus, unbound) {
             audience.notice(&cpus_unbound(cpus, &missing.reason));
@@ -137,12 +139,41 @@ impl Place<'_> {
         let terminal = outer.map(OwnTerminal::start).transpose().map_err(on_host)?;
         registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
         let mut sandbox = OnTerminal { sandbox: &mut handle, terminal: terminal.as_ref() };
+        let audience = Remembering { audience, state, image: plan.image.as_ref() };
         let ending = watch(&mut sandbox, signals, plan.timeout, audience).map_err(on_host)?;
         let message = ending.message(plan, || lost(&config.id, &mut handle, state));
         drop(handle);
         terminal.into_iter().for_each(OwnTerminal::finish);
         let limits_hit = limits_hit(&config.limits, &cgroup.events());
         Ok(End { status: Ending::status(&ending), message, limits_hit })
+    }
+}
+
+/// Remembers that the image was found to be right while the sandbox ran.
+struct Remembering<'a, A> {
+    audience: A,
+    state: &'a StateDir,
+    image: Option<&'a Source>,
+}
+
+impl<A: Audience> Audience for Remembering<'_, A> {
+    fn started(&mut self) -> io::Result<()> {
+        self.audience.started()
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.audience.notice(text);
+    }
+
+    fn stopped(&mut self) -> io::Result<()> {
+        self.audience.stopped()
+    }
+
+    fn checked(&mut self) {
+        if let Some(Source { file, id: Some(id), .. }) = self.image {
+            // Else it is checked again the next time.
+            drop(self.state.remember_image(file, id, Known::Checked));
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
-use stockade_sentry::task::ThreadGroup;
+use stockade_sentry::task::{Kernel, ThreadGroup};
 
 use super::exec::{Started, exec_async};
 use super::{Error, Files, Sandbox, users};
@@ -22,7 +23,18 @@ pub(super) struct Executed(Mutex<Entries>);
 #[derive(Default)]
 struct Entries {
     by_pid: BTreeMap<i32, (u64, Started)>,
+    /// Those that had ended when the sandbox was saved: with what.
+    before: BTreeMap<i32, u32>,
     next: u64,
+}
+
+/// Its saved form.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct ExecutedState {
+    /// Those that live, in the order in which they were executed.
+    alive: Vec<i32>,
+    /// Those that have ended, with what they ended with (wait(2)'s encoding).
+    ended: Vec<(i32, u32)>,
 }
 
 impl Executed {
@@ -40,6 +52,38 @@ impl Executed {
         {
             entries.by_pid.remove(&pid);
         }
+    }
+
+    /// To be saved.
+    pub(super) fn save(&self) -> ExecutedState {
+        let entries = self.0.lock();
+        let mut state = ExecutedState::default();
+        state.ended.extend(entries.before.iter().map(|(&pid, &status)| (pid, status)));
+        let mut in_order: Vec<_> = entries.by_pid.values().collect();
+        in_order.sort_by_key(|(number, _)| *number);
+        for (_, started) in in_order {
+            match started.thread_group.exit_status() {
+                Some(status) => state.ended.push((started.pid, status.cast_unsigned())),
+                None => state.alive.push(started.pid),
+            }
+        }
+        state
+    }
+
+    /// Those of a sandbox that was restored; what is not among its processes was none.
+    pub(super) fn restore(&self, state: ExecutedState, kernel: &Kernel) {
+        for pid in state.alive.into_iter().take(KEPT) {
+            let group = kernel.tree.lock().group(pid).ok().map(|group| Arc::clone(&group.tg));
+            if let Some(group) = group {
+                self.add(&Started::again(group));
+            }
+        }
+        self.0.lock().before.extend(state.ended.into_iter().take(KEPT));
+    }
+
+    /// What the one with this PID ended with, of those that had ended before; it is not kept any more.
+    fn take_before(&self, pid: i32) -> Option<u32> {
+        self.0.lock().before.remove(&pid)
     }
 
     /// The one with a PID.
@@ -72,6 +116,12 @@ pub(super) fn wait_pid(sandbox: &Arc<Sandbox>, args: WaitPidArgs, _: Files) -> R
     sandbox.container(&args.cid)?;
     let alive = sandbox.kernel.tree.lock().group(args.pid).ok().map(|group| Arc::clone(&group.tg));
     let executed = sandbox.executed.get(args.pid);
+    if alive.is_none()
+        && executed.is_none()
+        && let Some(status) = sandbox.executed.take_before(args.pid)
+    {
+        return Ok(status);
+    }
     // Who has the number now goes before one that had it and was not asked for.
     let group = alive
         .or_else(|| executed.as_ref().map(|started| Arc::clone(&started.thread_group)))

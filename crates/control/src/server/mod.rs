@@ -33,4 +33,5 @@ pub use files::Files;
 pub use logging::LogLevel;
 pub use processes::processes;
 pub use sandbox::{Sandbox, SandboxParts};
+pub use state::saved_defaults;
 pub use zone::Zone;

@@ -1,10 +1,12 @@
 //! What methods are about.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags, openat};
+use serde_bytes::ByteBuf;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::MountNamespace;
 
@@ -104,6 +106,11 @@ impl Sandbox {
             was_restored,
             description,
         })
+    }
+
+    /// Goes on with what was kept of it beside its kernel when it was saved.
+    pub fn restore(self: &Arc<Self>, beside: &BTreeMap<String, ByteBuf>) {
+        super::state::restore_beside(self, beside);
     }
 
     /// The first process's mounts; those that the sandbox began with if there is none.

@@ -1,5 +1,6 @@
 //! `State`: saving a sandbox to a file.
 
+mod beside;
 mod destination;
 mod saves;
 mod sink;
@@ -15,6 +16,8 @@ use stockade_sentry::persist::{Clocks, SaveError};
 use super::methods::Nothing;
 use super::{Error, Files, Sandbox};
 use crate::types::state::{SaveOpts, SavedSandbox};
+pub(super) use beside::restore as restore_beside;
+pub use beside::saved_defaults;
 use destination::Destination;
 pub(super) use saves::{Saves, restore, wait_checkpoint, wait_restore};
 use sink::Sink;
@@ -41,7 +44,8 @@ fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<(), 
         return Err(Error::new("there is no process in the sandbox, and so nothing to save"));
     }
     let mut sink = Sink::new(destination, options);
-    let state = frozen.save(&mut sink).map_err(not_saved)?;
+    let mut state = frozen.save(&mut sink).map_err(not_saved)?;
+    beside::save(sandbox, &mut state.info.beside).map_err(|e| Error::new(e.to_string()))?;
     let bytes = state.to_bytes().map_err(|e| Error::new(e.to_string()))?;
     let written = sink.finish(&bytes, &summary(sandbox, &state.info.clocks)).map_err(failed)?;
     if !opts.resume {

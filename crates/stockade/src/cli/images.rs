@@ -1,7 +1,8 @@
 //! Options of the commands about images.
 
 use crate::complete;
-use crate::parse;
+use crate::parse::{self, VolumeArg};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
@@ -44,6 +45,59 @@ pub struct SaveArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "image_path")]
     pub file: Option<PathBuf>,
 }
+
+/// Options of `stockade restore`.
+#[derive(Debug, Args)]
+#[command(after_help = RESTORE_STATUS)]
+pub struct RestoreArgs {
+    /// The key that the image was saved with, in a file
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    pub key_file: Option<PathBuf>,
+    /// Name of the sandbox [default: the one it had if that is free, else made up]
+    #[arg(long, value_name = "NAME", value_parser = parse::sandbox_id)]
+    pub id: Option<String>,
+    /// Return when it runs, and leave it running; `stockade logs` prints its output
+    #[arg(long, short)]
+    pub detach: bool,
+    /// Restore so many, each independent of the others; their names are numbered
+    #[arg(long, value_name = "N", requires = "detach", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: Option<u32>,
+    /// Keep nothing of a detached sandbox when it ends
+    #[arg(long, requires = "detach")]
+    pub rm: bool,
+    /// Another directory in the place of its root
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub root: Option<PathBuf>,
+    /// Another file or directory for the volume at DST, or the same one for an image of unknown origin; may be repeated
+    #[arg(long, short = 'v', value_name = "SRC[:DST[:ro|rw]]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| parse::volume(&text)))]
+    pub volume: Vec<VolumeArg>,
+    /// When memory in an image that is not known is checked
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Verify::First)]
+    pub verify: Verify,
+    /// No warnings, only errors
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The image
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+}
+
+/// When memory in an image is checked that this host neither wrote nor checked before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Verify {
+    /// Before anything starts
+    First,
+    /// While it runs; the first wrong chunk ends it
+    Background,
+    /// Before anything starts, and that of a known image too
+    Always,
+}
+
+const RESTORE_STATUS: &str = "\
+Exit status:
+  As that of `stockade do`; 0 with --detach; 125 when the image cannot be restored, or is found
+  to be damaged.";
 
 /// How memory is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

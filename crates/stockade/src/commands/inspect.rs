@@ -18,7 +18,7 @@ pub(super) fn run(args: &InspectArgs, state_dir: Option<&Path>) -> Result<ExitCo
     let image = image::look(&args.file, key.as_ref())?;
     let id = ImageId::of(image.file()).map_err(|e| Failure::new(reason(&e), ""))?;
     // Whoever has no state directory can look at an image all the same.
-    let is_known = StateDir::open(state_dir).is_ok_and(|state| state.knows_image(&id));
+    let is_known = StateDir::open(state_dir).is_ok_and(|state| state.knows_image(&id).is_some());
     super::print(&if args.json { json(&image, is_known) } else { text(&image, is_known) })
 }
 

@@ -17,6 +17,7 @@ mod metrics;
 mod pause;
 mod profile;
 mod ps;
+mod restore;
 mod resume;
 mod save;
 mod state;
@@ -73,6 +74,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Top(args) => (top::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Save(args) => (save::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Restore(args) => (restore::run(&args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),
         Command::Syscalls(args) => (syscalls::run(&args), ExitCode::FAILURE),
@@ -112,7 +114,7 @@ fn runs_a_program(arguments: &[OsString]) -> bool {
         if argument == OsStr::new("--state-dir") {
             rest.next();
         } else if !argument.as_encoded_bytes().starts_with(b"-") {
-            return [OsStr::new("do"), OsStr::new("exec")].contains(&argument);
+            return ["do", "exec", "restore"].map(OsStr::new).contains(&argument);
         }
     }
     false

@@ -3,7 +3,7 @@
 use crate::cli::SaveArgs;
 use crate::connect::connect;
 use crate::failure::{Failure, reason};
-use crate::state::{ImageId, StateDir};
+use crate::state::{ImageId, Known, StateDir};
 use crate::{image, progress};
 use std::fs::File;
 use std::io;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &SaveArgs, state_dir: Option<&Path>) -> Result<ExitCode,
     if let Some(file) = destination.keep().map_err(not_written)? {
         let id = ImageId::of(&file).map_err(not_written)?;
         // It is checked before it is restored if nobody remembers.
-        drop(state.remember_image(&file, &id));
+        drop(state.remember_image(&file, &id, Known::Written));
     }
     if !args.leave_running {
         let end = Instant::now() + GRACE;

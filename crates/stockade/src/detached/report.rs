@@ -24,7 +24,7 @@ pub(super) enum Report {
 
 /// The command's end.
 #[derive(Debug)]
-pub(super) struct Reports(BufReader<File>);
+pub(crate) struct Reports(BufReader<File>);
 
 /// The monitor's end.
 #[derive(Debug)]

@@ -32,6 +32,8 @@ pub enum Event {
     Stopped(u8),
     /// Something that the owner should know, one line: a limit that was hit, a working directory that is not there.
     Notice(String),
+    /// All page data of the image that the sandbox was restored from is right.
+    Checked,
     /// The first program, and with it the sandbox, ended.
     Ended(Outcome),
     /// The sandbox could not be set up, for this reason; the sentry ends.

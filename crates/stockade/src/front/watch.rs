@@ -48,6 +48,9 @@ pub trait Audience {
     /// Something that the owner should know, one line.
     fn notice(&mut self, text: &str);
 
+    /// The image that the sandbox was restored from was found to be right.
+    fn checked(&mut self) {}
+
     /// Job control stopped the first program.
     ///
     /// # Errors
@@ -130,6 +133,7 @@ pub fn watch(
                 }
             }
             Some(Event::Notice(text)) => audience.notice(&one_line(&text)),
+            Some(Event::Checked) => audience.checked(),
             Some(Event::Stopped(_)) => audience.stopped()?,
             Some(Event::Ended(outcome)) if clock.passed() => return Ok(Ending::TimedOut(outcome)),
             Some(Event::Ended(outcome)) => return Ok(Ending::Ended(outcome)),

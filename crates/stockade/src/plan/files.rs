@@ -40,7 +40,8 @@ pub(super) fn files(
     Ok((RootConfig { path, overlay }, mounted))
 }
 
-fn volume(argument: &VolumeArg, cwd: &Path) -> Result<VolumeConfig, Failure> {
+/// A volume, looked up on the host.
+pub(crate) fn volume(argument: &VolumeArg, cwd: &Path) -> Result<VolumeConfig, Failure> {
     let text = shown(&argument.source);
     let wanted = cwd.join(&argument.source);
     let look_up = || {
@@ -127,7 +128,8 @@ pub(super) fn log_file(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn directory(option: &str, path: &Path, cwd: &Path) -> Result<PathBuf, Failure> {
+/// A directory, looked up on the host.
+pub(crate) fn directory(option: &str, path: &Path, cwd: &Path) -> Result<PathBuf, Failure> {
     let found = canonicalize(cwd.join(path)).and_then(|found| match metadata(&found)?.is_dir() {
         true => Ok(found),
         false => Err(rustix::io::Errno::NOTDIR.into()),

@@ -30,6 +30,26 @@ pub struct ImageId {
     changed_ns: i64,
 }
 
+/// How it is known that the page data of an image is right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Known {
+    /// It was checked: whoever wrote it.
+    #[default]
+    Checked,
+    /// A sandbox of the state directory's owner was saved to it.
+    Written,
+}
+
+/// One of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    id: ImageId,
+    #[serde(default)]
+    known: Known,
+}
+
 impl ImageId {
     /// Of an open file, as it is now.
     ///
@@ -56,10 +76,10 @@ impl ImageId {
 }
 
 impl StateDir {
-    /// Whether page data of this image was written or checked on this host, and not changed since.
+    /// How it is known that page data of this image is right: it was written or checked on this host, and not changed since.
     #[must_use]
-    pub fn knows_image(&self, id: &ImageId) -> bool {
-        read(self.fd()).contains(id)
+    pub fn knows_image(&self, id: &ImageId) -> Option<Known> {
+        read(self.fd()).iter().find(|entry| entry.id == *id).map(|entry| entry.known)
     }
 
     /// Notes that page data of an image is right: of one that was written, after [`stockade_image::NewFile::commit`], or
@@ -68,7 +88,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When the state directory cannot be written to.
-    pub fn remember_image(&self, file: &File, before: &ImageId) -> io::Result<()> {
+    pub fn remember_image(&self, file: &File, before: &ImageId, known: Known) -> io::Result<()> {
         while !before.is_settled() {
             // One from the future never is.
             if ImageId::of(file)? != *before || before.changed > clock_gettime(ClockId::Realtime).tv_sec {
@@ -80,22 +100,22 @@ impl StateDir {
         if ImageId::of(file)? != *before {
             return Ok(());
         }
-        let mut known = read(self.fd());
-        known.retain(|other| (other.device, other.inode) != (before.device, before.inode));
-        known.push(*before);
-        let surplus = known.len().saturating_sub(MOST);
-        known.drain(..surplus);
+        let mut entries = read(self.fd());
+        entries.retain(|Entry { id, .. }| (id.device, id.inode) != (before.device, before.inode));
+        entries.push(Entry { id: *before, known });
+        let surplus = entries.len().saturating_sub(MOST);
+        entries.drain(..surplus);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = openat(self.fd(), NEW_IMAGES, flags, Mode::RUSR | Mode::WUSR)?;
-        File::from(new).write_all(&serde_json::to_vec(&known)?)?;
+        File::from(new).write_all(&serde_json::to_vec(&entries)?)?;
         renameat(self.fd(), NEW_IMAGES, self.fd(), IMAGES)?;
         Ok(())
     }
 }
 
 /// What cannot be read is not known.
-fn read(directory: BorrowedFd<'_>) -> Vec<ImageId> {
-    let read = || -> io::Result<Vec<ImageId>> {
+fn read(directory: BorrowedFd<'_>) -> Vec<Entry> {
+    let read = || -> io::Result<Vec<Entry>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(directory, IMAGES, flags, Mode::empty())?);
         let mut text = Vec::new();
@@ -117,6 +137,10 @@ mod tests {
         (dir, state)
     }
 
+    fn knows(state: &StateDir, id: &ImageId) -> bool {
+        state.knows_image(id).is_some()
+    }
+
     fn file(directory: &Path) -> File {
         let mut file = tempfile::tempfile_in(directory).unwrap();
         file.write_all(b"image").unwrap();
@@ -128,20 +152,21 @@ mod tests {
         let (dir, state) = state();
         let mut image = file(dir.path());
         let id = ImageId::of(&image).unwrap();
-        assert!(!state.knows_image(&id));
-        state.remember_image(&image, &id).unwrap();
-        assert!(state.knows_image(&ImageId::of(&image).unwrap()));
+        assert!(!knows(&state, &id));
+        state.remember_image(&image, &id, Known::Written).unwrap();
+        assert!(knows(&state, &ImageId::of(&image).unwrap()));
+        assert_eq!(state.knows_image(&id), Some(Known::Written));
         // Not even a change in its very moment, of the same length.
         io::Seek::rewind(&mut image).unwrap();
         image.write_all(b"IMAGE").unwrap();
         let changed = ImageId::of(&image).unwrap();
         assert_ne!(id, changed);
-        assert!(!state.knows_image(&changed));
+        assert!(!knows(&state, &changed));
         // Checked as it was before, it is not remembered as it is now.
-        state.remember_image(&image, &id).unwrap();
-        assert!(!state.knows_image(&changed));
-        state.remember_image(&image, &changed).unwrap();
-        assert!(state.knows_image(&changed) && !state.knows_image(&id));
+        state.remember_image(&image, &id, Known::Written).unwrap();
+        assert!(!knows(&state, &changed));
+        state.remember_image(&image, &changed, Known::Checked).unwrap();
+        assert!(knows(&state, &changed) && !knows(&state, &id));
         assert!(state.sandboxes().unwrap().is_empty());
         assert_eq!(dir.path().join(IMAGES).metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -153,11 +178,11 @@ mod tests {
             .map(|inode| ImageId { device: 1, inode, size: 2, changed: 3, changed_ns: 4 })
             .collect();
         std::fs::write(dir.path().join(IMAGES), serde_json::to_vec(&ids).unwrap()).unwrap();
-        assert!(state.knows_image(&ids[0]));
+        assert!(knows(&state, &ids[0]));
         let image = file(dir.path());
         let id = ImageId::of(&image).unwrap();
-        state.remember_image(&image, &id).unwrap();
-        assert!(!state.knows_image(&ids[0]) && state.knows_image(&ids[1]) && state.knows_image(&id));
+        state.remember_image(&image, &id, Known::Written).unwrap();
+        assert!(!knows(&state, &ids[0]) && knows(&state, &ids[1]) && knows(&state, &id));
     }
 
     #[test]
@@ -167,9 +192,9 @@ mod tests {
         let id = ImageId::of(&image).unwrap();
         for nonsense in [b"[1".to_vec(), vec![b'['; 2 << 20], Vec::new(), b"{}".to_vec()] {
             std::fs::write(dir.path().join(IMAGES), nonsense).unwrap();
-            assert!(!state.knows_image(&id));
+            assert!(!knows(&state, &id));
         }
-        state.remember_image(&image, &id).unwrap();
-        assert!(state.knows_image(&id));
+        state.remember_image(&image, &id, Known::Written).unwrap();
+        assert!(knows(&state, &id));
     }
 }

@@ -8,7 +8,7 @@ mod record;
 mod sandbox;
 
 pub use directory::StateDir;
-pub use images::ImageId;
+pub use images::{ImageId, Known};
 pub use record::{Record, Status};
 pub use sandbox::Registered;
 

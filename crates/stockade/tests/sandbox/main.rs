@@ -17,6 +17,7 @@ mod posture;
 mod processes;
 mod profile;
 mod pty;
+mod saving;
 mod strace;
 mod streams;
 mod terminal;

@@ -40,6 +40,11 @@ pub struct Started {
 }
 
 impl Started {
+    /// One of a sandbox that was restored: nobody has the host's side of its terminal any more.
+    pub(super) fn again(thread_group: Arc<ThreadGroup>) -> Self {
+        Self { pid: thread_group.tgid, thread_group, tty: None, bridge: None }
+    }
+
     /// Waits for its end, and until what it wrote to its terminal has left the sandbox; gives what it ended with (wait(2)'s
     /// encoding).
     #[must_use]

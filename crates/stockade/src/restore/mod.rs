@@ -1,0 +1,103 @@
+//! Sandboxes that go on from an image: all that is checked and decided of it before a sentry is forked.
+
+mod granted;
+mod many;
+mod saved;
+
+use crate::cli::{RestoreArgs, Verify};
+use crate::failure::Failure;
+use crate::plan::{Detach, Plan, Source, made_up_id};
+use crate::run::say;
+use crate::sentry::{self, Saved};
+use crate::state::{ImageId, Known, StateDir};
+use crate::{image, progress};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stockade_image::{Authenticity, Compression, Image};
+
+pub(crate) use many::{numbered, run_all};
+
+/// Restores the image: once, and waits for its end, or detached as often as asked for.
+///
+/// # Errors
+/// What is wrong with it, or kept it from starting, with the next step.
+pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Failure> {
+    stockade_confine::probe::require().map_err(|missing| crate::run::not_able(&missing))?;
+    let key = args.key_file.as_deref().map(image::key).transpose()?;
+    let file = image::file(&args.file)?;
+    let failed = |e: &stockade_image::Error| image::failure(&args.file, e);
+    // Before it is read, so that no later change goes unnoticed.
+    let id = ImageId::of(&file).map_err(|e| failed(&e.into()))?;
+    let image = Image::open(file, key.as_ref()).map_err(|e| failed(&e))?;
+    image.header().check_host().map_err(|e| failed(&e))?;
+    let state = StateDir::open(state_dir)?;
+    let known = state.knows_image(&id);
+    let is_trusted = image.authenticity() == Authenticity::Authenticated || known == Some(Known::Written);
+    let is_packed = image.header().compression != Compression::None;
+    if is_packed && !args.quiet {
+        say(&format!(
+            "{}: its memory is compressed, and unpacked as a whole before it goes on",
+            args.file.display()
+        ));
+    }
+    let check = match (args.verify, known) {
+        // It is checked while it is unpacked.
+        _ if is_packed => false,
+        (Verify::Always, _) | (Verify::First, None) => {
+            check_pages(&image, args, &state, &id)?;
+            false
+        }
+        (Verify::First | Verify::Background, Some(_)) => false,
+        (Verify::Background, None) => true,
+    };
+    let (config, clocks) = saved::config(&image).map_err(|e| failed(&e))?;
+    let config = granted::rebind(config, args, is_trusted)?;
+    let source = image.file().try_clone().map_err(|e| failed(&e.into()))?;
+    let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
+    let source = Source { file: Arc::new(source), inherited, id: check.then_some(id), clocks };
+    let detach = args.detach.then_some(Detach { remove: args.rm });
+    let mut plan = Plan { sandbox: config, timeout: None, quiet: args.quiet, detach, image: Some(source) };
+    let had = plan.sandbox.id.clone();
+    let saved = Saved { image, name: args.file.display().to_string(), check };
+    if args.count.is_none() {
+        plan.sandbox.id = name(args.id.as_deref(), &had, &state)?;
+    }
+    match (detach, args.count) {
+        (None, _) => crate::run::run(&plan, state_dir, |boot| sentry::restore(boot, saved)),
+        (Some(detach), None) => {
+            crate::detached::run(&plan, detach, state_dir, |boot| sentry::restore(boot, saved))
+        }
+        (Some(detach), Some(count)) => {
+            let names = numbered(args.id.as_deref(), &had, count, &state)?;
+            run_all(&plan, detach, state_dir, &names, saved)
+        }
+    }
+}
+
+/// The one asked for; else the one that it had, if that is free.
+fn name(asked: Option<&str>, had: &str, state: &StateDir) -> Result<String, Failure> {
+    match asked {
+        Some(id) => Ok(id.to_owned()),
+        None if state.sandbox(had).is_err() => Ok(had.to_owned()),
+        None => made_up_id("restored"),
+    }
+}
+
+/// Checks all memory, with progress, and remembers that it was.
+fn check_pages(image: &Image, args: &RestoreArgs, state: &StateDir, id: &ImageId) -> Result<(), Failure> {
+    let done = AtomicU64::new(0);
+    let work = || {
+        image.check_pages(|bytes| {
+            done.fetch_add(bytes, Ordering::Relaxed);
+        })
+    };
+    let checked = progress::during("checking", || done.load(Ordering::Relaxed), work);
+    checked.map_err(|e| image::failure(&args.file, &e))?;
+    if state.knows_image(id).is_none() {
+        // Else it is checked again the next time.
+        drop(state.remember_image(image.file(), id, Known::Checked));
+    }
+    Ok(())
+}
