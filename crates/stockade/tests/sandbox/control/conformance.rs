@@ -38,3 +38,8 @@ fn logging() {
 fn usage() {
     conforms("test_usage");
 }
+
+#[test]
+fn profile() {
+    conforms("test_profile");
+}
