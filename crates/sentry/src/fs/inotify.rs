@@ -1,5 +1,7 @@
 //! Inotify instances (inotify(7)).
 
+mod persist;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
@@ -9,9 +11,13 @@ use stockade_abi::{Errno, ioctl as io};
 use stockade_platform::sync::Mutex;
 use zerocopy::IntoBytes;
 
+pub use self::persist::InotifyState;
+
 use crate::io::Sink;
 use crate::mm::{MemoryManager, UserMemory};
+use crate::persist::{Saver, Unsavable};
 use crate::vfs::notify::{Watch, Watcher};
+use crate::vfs::persist::FileOpsState;
 use crate::vfs::quota::{INOTIFY_EVENTS, Share};
 use crate::vfs::{Dentry, File, FileOps};
 use crate::wait::{Readiness, WaitQueue};
@@ -198,19 +204,24 @@ impl Inotify {
             watch.change(mask & FLAGS, mask & c::IN_MASK_ADD != 0);
             return Ok(watch.wd);
         }
-        self.users.take(self.uid, |used| {
-            if used.watches >= MAX_USER_WATCHES {
-                return Err(Errno::ENOSPC);
-            }
-            used.watches += 1;
-            Ok(())
-        })?;
+        self.take_watch()?;
         let wd = marks.next_wd();
         let watch =
             Watch::new(dentry, wd, mask & FLAGS, me).inspect_err(|_| self.users.give(self.uid, 0, 1))?;
         watch.attach();
         marks.by_wd.insert(wd, watch);
         Ok(wd)
+    }
+
+    /// One more on its user's account.
+    fn take_watch(&self) -> Result<(), Errno> {
+        self.users.take(self.uid, |used| {
+            if used.watches >= MAX_USER_WATCHES {
+                return Err(Errno::ENOSPC);
+            }
+            used.watches += 1;
+            Ok(())
+        })
     }
 
     /// Ends a watch.
@@ -273,6 +284,10 @@ impl FileOps for Inotify {
         let bytes: usize = self.queue.lock().events.iter().map(Event::len).sum();
         mem.copy_out(arg, &i32::try_from(bytes).unwrap_or(i32::MAX))?;
         Ok(0)
+    }
+
+    fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
+        Ok(FileOpsState::Inotify(InotifyState::save(self, saver)))
     }
 }
 

@@ -3,6 +3,8 @@
 //! A watch belongs to an inode and lives in a table of its file system, so that where nobody watches a file system an
 //! event costs one load. Inode numbers are the key: they outlive cached names.
 
+mod persist;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,7 +13,11 @@ use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_platform::sync::Mutex;
 
+pub use self::persist::WatchState;
+pub(crate) use self::persist::note_cookie;
+
 use super::dentry::{Dentry, SuperBlock};
+use crate::persist::Counter;
 
 /// Who is told.
 pub trait Watcher: Send + Sync {
@@ -137,9 +143,10 @@ impl Drop for SuperBlock {
 
 /// A number that ties the two events of a rename together.
 fn next_cookie() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    COOKIES.take() as u32
 }
+
+static COOKIES: Counter = Counter::from(1);
 
 impl Dentry {
     fn kind_bit(&self) -> u32 {

@@ -11,6 +11,7 @@ use crate::fs::devpts::{DevPtsInodeState, DevPtsRootState};
 use crate::fs::epoll::EpollState;
 use crate::fs::eventfd::EventFdState;
 use crate::fs::host::{HostDirState, HostFileState, HostInodeState};
+use crate::fs::inotify::InotifyState;
 use crate::fs::nsfs::{NsFileState, NsInodeState};
 use crate::fs::overlay::{OverlayFileState, OverlayInodeState};
 use crate::fs::pidfd::PidFdState;
@@ -136,6 +137,7 @@ pub enum FileOpsState {
     HostStream(HostStreamState),
     Ns(NsFileState),
     Overlay(OverlayFileState),
+    Inotify(InotifyState),
     PathOnly,
     PidFd(PidFdState),
     PipeEnd(PipeEndState),
@@ -167,6 +169,7 @@ impl Component for FileOpsState {
             Self::HostStream(state) => state.restore(restorer),
             Self::Ns(state) => state.restore(restorer),
             Self::Overlay(state) => state.restore(restorer),
+            Self::Inotify(state) => state.restore(restorer),
             Self::PathOnly => Ok(Arc::new(super::open::PathOnly)),
             Self::PidFd(state) => state.restore(restorer),
             Self::PipeEnd(state) => state.restore(restorer),

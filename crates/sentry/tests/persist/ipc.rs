@@ -293,3 +293,134 @@ fn a_pidfd_is_of_its_process_even_when_that_is_gone() {
     }
     assert_eq!(sandbox.finish(), 0);
 }
+
+#[test]
+fn watches_go_on_and_events_wait() {
+    let mut sandbox = Sandbox::usual(
+        r#"
+        #include <sys/inotify.h>
+        #include <sys/stat.h>
+        static void show(int fd) {
+            static char bytes[4096] __attribute__((aligned(8)));
+            char text[200] = "";
+            long n = read(fd, bytes, sizeof bytes);
+            for (char *at = bytes; n > 0 && at < bytes + n;) {
+                struct inotify_event *event = (void *)at;
+                snprintf(text + strlen(text), 40, " %d:%x:%s", event->wd, event->mask, event->len ? event->name : "");
+                at += sizeof *event + event->len;
+            }
+            say(n < 0 ? strerror(errno) : text);
+        }
+        static void touch(const char *name) { close(open(name, O_CREAT | O_WRONLY, 0600)); }
+        static void *later(void *arg) {
+            char line[64];
+            hear(line, sizeof line);
+            touch("/etc/later");
+            return NULL;
+        }
+        int main(void) {
+            char line[64];
+            int fd = inotify_init1(IN_NONBLOCK), other = inotify_init();
+            mkdir("/tmp/d", 0700);
+            touch("/tmp/f");
+            int file = open("/tmp/f", O_RDWR);
+            int gone = inotify_add_watch(fd, "/tmp", IN_CREATE);
+            int dir = inotify_add_watch(fd, "/tmp/d", IN_CREATE | IN_DELETE | IN_MOVE);
+            int own = inotify_add_watch(fd, "/tmp/f", IN_DELETE_SELF | IN_MODIFY | IN_ONESHOT);
+            int etc = inotify_add_watch(other, "/etc", IN_CREATE | IN_MODIFY);
+            inotify_rm_watch(fd, gone);
+            touch("/tmp/d/one");
+            unlink("/tmp/f");
+            SAY("%d %d %d %d", gone, dir, own, etc);
+            hear(line, sizeof line);
+            show(fd);
+            touch("/tmp/d/two");
+            rename("/tmp/d/two", "/tmp/d/three");
+            show(fd);
+            if (write(file, "x", 1) != 1) return 1;
+            show(fd);
+            touch("/etc/new");
+            show(other);
+            SAY("%d", inotify_add_watch(fd, "/tmp/d", IN_MASK_ADD | IN_OPEN));
+            SAY("%d", inotify_add_watch(fd, "/tmp", IN_CREATE));
+            hear(line, sizeof line);
+            /* It waits. */
+            pthread_t thread;
+            pthread_create(&thread, NULL, later, NULL);
+            SAY("waits");
+            show(other);
+            inotify_rm_watch(fd, dir);
+            show(fd);
+            close(file);
+            return 0;
+        }"#,
+    );
+    sandbox.expect("1 2 3 1");
+    for _ in 0..2 {
+        settle();
+        sandbox = sandbox.save_and_restore();
+    }
+    sandbox.say("go");
+    for line in
+        [" 1:8000: 2:100:one", " 2:100:two 2:40:two 2:80:three", " 3:2: 3:8000:", " 1:100:new", "2", "4"]
+    {
+        sandbox.expect(line);
+    }
+    settle();
+    sandbox = sandbox.save_and_restore();
+    sandbox.say("go");
+    sandbox.expect("waits");
+    settle();
+    sandbox = sandbox.save_and_restore();
+    sandbox.say("go");
+    sandbox.expect(" 1:100:later");
+    sandbox.expect(" 2:8000:");
+    assert_eq!(sandbox.finish(), 0);
+}
+
+#[test]
+fn a_fifo_keeps_what_is_in_it_and_who_has_it_open() {
+    let mut sandbox = Sandbox::usual(
+        r#"
+        #include <sys/stat.h>
+        static void *opens(void *arg) { return (void *)(intptr_t)open("/tmp/other", O_RDONLY); }
+        int main(void) {
+            char line[64];
+            if (mkfifo("/tmp/fifo", 0600) || mkfifo("/tmp/other", 0600)) return 1;
+            int reader = open("/tmp/fifo", O_RDONLY | O_NONBLOCK), writer = open("/tmp/fifo", O_WRONLY);
+            if (write(writer, "waits", 5) != 5) return 2;
+            unlink("/tmp/fifo");
+            pthread_t thread;
+            pthread_create(&thread, NULL, opens, NULL);
+            usleep(20000);
+            SAY("ready");
+            hear(line, sizeof line);
+            char name[64];
+            snprintf(name, sizeof name, "/proc/self/fd/%d", writer);
+            int again = open(name, O_WRONLY);
+            long n = write(again, "!", 1) + read(reader, line, sizeof line);
+            SAY("%ld %.6s", n, line);
+            close(writer);
+            n = read(reader, line, sizeof line);
+            SAY("%ld %s", n, strerror(errno));
+            close(again);
+            SAY("%ld", (long)read(reader, line, sizeof line));
+            int other = open("/tmp/other", O_WRONLY);
+            void *opened;
+            pthread_join(thread, &opened);
+            if (write(other, "abc", 3) != 3) return 3;
+            SAY("%ld", (long)read((int)(intptr_t)opened, line, sizeof line));
+            return 0;
+        }"#,
+    );
+    sandbox.expect("ready");
+    for _ in 0..2 {
+        settle();
+        sandbox = sandbox.save_and_restore();
+    }
+    sandbox.say("go");
+    for line in ["7 waits!", "-1 Resource temporarily unavailable", "0", "3"] {
+        sandbox.expect(line);
+    }
+    assert_eq!(sandbox.finish(), 0);
+}

@@ -167,6 +167,11 @@ impl Sandbox {
         Self { directory, root: tree, kernel, input: Some(input), output }
     }
 
+    /// Where its program is.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
     }

@@ -307,3 +307,30 @@ fn who_waits_to_send_or_to_connect_goes_on() {
     sandbox.expect("1048576 1048576 3");
     assert_eq!(sandbox.finish(), 0);
 }
+
+#[test]
+fn a_name_in_the_file_system_leads_to_its_socket() {
+    let program = r#"
+        int main(void) {
+            char line[64];
+            struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/socket"};
+            int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+            if (bind(listener, (void *)&address, sizeof address) || listen(listener, 1)) return 1;
+            rename("/tmp/socket", "/tmp/moved");
+            SAY("ready");
+            hear(line, sizeof line);
+            strcpy(address.sun_path, "/tmp/moved");
+            int refused = connect(client, (void *)&address, sizeof address);
+            int accepted = accept(listener, NULL, NULL);
+            socklen_t len = sizeof address;
+            getpeername(client, (void *)&address, &len);
+            SAY("%d %d %s", refused, accepted >= 0, address.sun_path);
+            return 0;
+        }"#;
+    let mut sandbox = Sandbox::usual(&format!("#include <stddef.h>\n{SOCKETS}\n{program}"));
+    sandbox.expect("ready");
+    sandbox = again(sandbox);
+    sandbox.say("go");
+    sandbox.expect("0 1 /tmp/socket");
+    assert_eq!(sandbox.finish(), 0);
+}
