@@ -3,6 +3,7 @@
 mod persist;
 
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -17,7 +18,7 @@ use super::lazy::Lazy;
 use super::mappable::Mappable;
 use super::vma::{FileBacking, VmFlags, Vma, VmaSet};
 use crate::persist::Counter;
-use crate::vfs::File;
+use crate::vfs::{File, HostFd};
 
 pub use persist::MemoryManagerState;
 
@@ -364,7 +365,6 @@ impl MemoryManager {
             if state.total.saturating_add(request.len) > limits.address_space {
                 return Err(Errno::ENOMEM);
             }
-            let fd = request.file.as_ref().map(|f| f.object.host_fd(false)).transpose()?;
             let vma = Vma {
                 end: start + request.len,
                 prot: request.prot,
@@ -372,23 +372,12 @@ impl MemoryManager {
                 flags: request.flags,
                 file: request.file.clone(),
             };
+            fds.push(Self::host_fd(&vma)?);
             areas.push((start, vma));
-            fds.push(fd);
         }
-        let ops: Vec<MemoryOp<'_>> = areas
-            .iter()
-            .zip(&fds)
-            .map(|((start, vma), fd)| MemoryOp::Map {
-                range: *start..vma.end,
-                prot: host_prot(vma.prot),
-                backing: match (fd, &vma.file) {
-                    (Some(fd), Some(file)) => Backing::Private(std::os::fd::AsFd::as_fd(&**fd), file.offset),
-                    _ => Backing::Anonymous,
-                },
-                no_reserve: false,
-                populate: false,
-            })
-            .collect();
+        let ops = areas.iter().zip(&fds);
+        let ops = ops.flat_map(|((at, vma), fd)| Self::map_ops(&(*at..vma.end), vma, fd.as_deref(), false));
+        let ops: Vec<MemoryOp<'_>> = ops.collect();
         self.space.apply(&ops).map_err(|(_, e)| e)?;
         for (start, vma) in areas {
             state.take_out(start..vma.end);
@@ -444,25 +433,40 @@ impl MemoryManager {
 
     /// Has the platform map `range` as `vma` says.
     pub(super) fn map_host(&self, range: &Range<u64>, vma: &Vma, populate: bool) -> Result<(), Errno> {
-        let shared = vma.flags.contains(VmFlags::SHARED);
-        let fd;
-        let backing = match &vma.file {
-            None => Backing::Anonymous,
-            Some(file) => {
-                fd = file.object.host_fd(Self::writes_through(&vma.flags, vma.max_prot))?;
-                let fd = std::os::fd::AsFd::as_fd(&*fd);
-                if shared { Backing::Shared(fd, file.offset) } else { Backing::Private(fd, file.offset) }
-            }
+        let fd = Self::host_fd(vma)?;
+        let ops: Vec<_> = Self::map_ops(range, vma, fd.as_deref(), populate).collect();
+        self.space.apply(&ops).map_err(|(_, e)| e)
+    }
+
+    /// The descriptor that an area is of.
+    pub(super) fn host_fd(vma: &Vma) -> Result<Option<Arc<HostFd>>, Errno> {
+        let writes = Self::writes_through(&vma.flags, vma.max_prot);
+        vma.file.as_ref().map(|file| file.object.host_fd(writes)).transpose()
+    }
+
+    /// What maps `range` as `vma` says.
+    pub(super) fn map_ops<'a>(
+        range: &Range<u64>,
+        vma: &Vma,
+        fd: Option<&'a HostFd>,
+        populate: bool,
+    ) -> impl Iterator<Item = MemoryOp<'a>> + use<'a> {
+        let is_shared = vma.flags.contains(VmFlags::SHARED);
+        let backing = match (fd.map(AsFd::as_fd), &vma.file) {
+            (Some(fd), Some(file)) if is_shared => Backing::Shared(fd, file.offset),
+            (Some(fd), Some(file)) => Backing::Private(fd, file.offset),
+            _ => Backing::Anonymous,
         };
-        let mut ops = vec![MemoryOp::Map {
+        let map = MemoryOp::Map {
             range: range.clone(),
             prot: host_prot(vma.prot),
             backing,
             no_reserve: vma.flags.contains(VmFlags::NORESERVE),
             populate: populate || vma.flags.contains(VmFlags::LOCKED),
-        }];
-        ops.extend(vma.advice().map(|advice| MemoryOp::Advise(range.clone(), advice)));
-        self.space.apply(&ops).map_err(|(_, e)| e)
+        };
+        let range = range.clone();
+        let advice = vma.advice().map(move |advice| MemoryOp::Advise(range.clone(), advice));
+        std::iter::once(map).chain(advice)
     }
 
     /// munmap(2).

@@ -44,15 +44,7 @@ impl MemoryManager {
             let shortest = lengths.get(MAX_MAPPED).copied().unwrap_or(0);
             pages.iter_mut().filter(|p| p.len() <= shortest).for_each(|p| p.place = None);
         }
-        for (range, vma) in state.vmas.iter() {
-            let first = pages.partition_point(|p| p.range.start < range.start);
-            // What is covered by an image needs nothing beneath.
-            if !pages.get(first).is_some_and(|p| p.range == range && p.place.is_some()) {
-                let mut vma = vma.clone();
-                vma.flags.remove(VmFlags::LOCKED);
-                self.map_host(&range, &vma, false).map_err(refused)?;
-            }
-        }
+        self.map_beneath(&state, &pages).map_err(refused)?;
         self.map_images(&mut state, &mut pages).map_err(refused)?;
         for pages in pages.iter().filter(|pages| pages.place.is_none()) {
             let fill = self.fill(&pages.range, &pages.vma, |at, bytes| {
@@ -61,6 +53,23 @@ impl MemoryManager {
             fill.map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Maps what there would be without an image; what is covered by one needs nothing beneath.
+    fn map_beneath(&self, state: &State, pages: &[Pages]) -> Result<(), Errno> {
+        let mut areas = Vec::new();
+        for (range, vma) in state.vmas.iter() {
+            let first = pages.partition_point(|p| p.range.start < range.start);
+            if !pages.get(first).is_some_and(|p| p.range == range && p.place.is_some()) {
+                let mut vma = vma.clone();
+                // That it is in memory was seen to once.
+                vma.flags.remove(VmFlags::LOCKED);
+                let fd = Self::host_fd(&vma)?;
+                areas.push((range, vma, fd));
+            }
+        }
+        let ops = areas.iter().flat_map(|(range, vma, fd)| Self::map_ops(range, vma, fd.as_deref(), false));
+        self.space.apply(&ops.collect::<Vec<_>>()).map_err(|(_, e)| e)
     }
 
     /// Maps pages from images. Those that the host does not map are left without a place.

@@ -85,7 +85,7 @@ impl Vma {
     }
 
     /// Advice that its pages need on the host.
-    pub(super) fn advice(&self) -> impl Iterator<Item = Advice> {
+    pub(super) fn advice(&self) -> impl Iterator<Item = Advice> + use<> {
         let flags = self.flags;
         let all = [(VmFlags::DONTFORK, Advice::DontFork), (VmFlags::WIPEONFORK, Advice::WipeOnFork)];
         all.into_iter().filter(move |(flag, _)| flags.contains(*flag)).map(|(_, advice)| advice)
