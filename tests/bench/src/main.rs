@@ -8,6 +8,7 @@ mod environment;
 mod exec;
 mod machine;
 mod memory;
+mod saving;
 mod table;
 mod work;
 

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::control::{self, Look};
 use crate::environment::Environment;
+use crate::saving::{self, Program, Saving};
 use crate::{exec, memory};
 
 /// How a work is carried out.
@@ -30,6 +31,8 @@ pub(crate) enum How {
     Exec { by_command: bool },
     /// What it costs to look into a sandbox.
     Control(Look),
+    /// Saving and restoring.
+    Saving(Saving),
     /// Memory of an idle sandbox.
     Memory,
     /// As `Inside`, for this work, while CPU profiles are taken.
@@ -136,6 +139,37 @@ pub(crate) const GOALS: &[Work] = &[
         How::Control(Look::StraceOff),
         Goal::Getppid(1.02),
     ),
+    work(
+        "restore-shell",
+        "an idle shell is restored",
+        How::Saving(Saving::Restore(Program::Shell)),
+        Goal::Nanos(15e6),
+    ),
+    work(
+        "restore-python",
+        "python3 with much of its library is restored",
+        How::Saving(Saving::Restore(Program::Python)),
+        Goal::Nanos(15e6),
+    ),
+    work(
+        "restore-1g",
+        "python3 with 1 GiB of memory is restored",
+        How::Saving(Saving::Restore(Program::Large)),
+        Goal::Nanos(15e6),
+    ),
+    work(
+        "restore-100",
+        "python3 with 256 MiB of memory, 100 at once",
+        How::Saving(Saving::Many(Program::Warm)),
+        Goal::Nanos(1e9),
+    ),
+    work(
+        "save-1g",
+        "the same with 1 GiB is saved (natively: write(2))",
+        How::Saving(Saving::Save(Program::Large)),
+        Goal::Native(1.0 / 0.7),
+    ),
+    work("pause", "it is paused", How::Saving(Saving::Pause(Program::Python)), Goal::Nanos(10e6)),
     work("idle-memory", "memory of an idle sandbox (PSS)", How::Memory, Goal::MiB(4.0)),
 ];
 
@@ -232,6 +266,7 @@ impl Work {
             How::Exec { by_command } => exec::run(environment, dir, by_command),
             How::Profiled(work) => environment.profiled(path, work, dir),
             How::Control(look) => control::run(environment, dir, path, look),
+            How::Saving(saving) => saving::run(environment, dir, saving),
             How::Memory if *environment == Environment::Native => Ok(None),
             How::Memory => memory::idle(environment, dir).map(Some),
         }
