@@ -230,7 +230,12 @@ impl KernelInfo {
         kernel.goes_on_with(self.init, self.paused, kills, refused, self.generation.saturating_add(1));
         *kernel.tree.lock() = tree;
         restorer.finish()?;
+        // What is mapped of files is no part of their budget, but of the sandbox's memory.
+        let mut room = kernel.config.memory.saturating_add(kernel.config.disk);
         for (inode, index) in restorer.all::<InodeState>()?.into_iter().zip(0..) {
+            let runs = restorer.pages.runs(PageObject::File(index));
+            let left = runs.iter().try_fold(room, |room, run| room.checked_sub(run.length));
+            room = left.ok_or_else(|| RestoreError::new("files hold more than the sandbox may have"))?;
             let restored = inode.restore_pages(PageObject::File(index), restorer.pages);
             restored.map_err(|e| e.at(InodeState::TABLE, index))?;
         }

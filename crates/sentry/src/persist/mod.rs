@@ -6,6 +6,7 @@
 //! read back is hostile: ids, counts and values are checked, and every error says which entry of which table it is about.
 
 mod component;
+pub(crate) mod contents;
 pub mod counter;
 mod error;
 mod id;

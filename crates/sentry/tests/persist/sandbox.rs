@@ -20,7 +20,7 @@ use stockade_sentry::fs::{dev, devpts, proc, stdio, sys};
 use stockade_sentry::persist::{HostResources, KernelState, RestoreError, SaveError};
 use stockade_sentry::task::{Kernel, KernelConfig, Limits, NewProcess};
 use stockade_sentry::tty::Terminal;
-use stockade_sentry::vfs::{FsContext, LookupFlags, Mount, MountFlags, MountNamespace, ops};
+use stockade_sentry::vfs::{FsContext, LookupFlags, Mount, MountFlags, MountNamespace, NodeKind, ops};
 
 use crate::image::Image;
 
@@ -102,12 +102,35 @@ impl Sandbox {
 
     /// As [`usual`](Self::usual), with a terminal as standard input and error; behind one of its own if `bridged`.
     pub(crate) fn usual_on(source: &str, terminal: Option<(OwnedFd, bool)>) -> Self {
+        Self::usual_in(build(source), Vec::new(), terminal)
+    }
+
+    /// The same with directories of the host at `/tmp/volume` and, of a bounded size, at `/tmp/bounded`, and with a file at
+    /// `/tmp/single`.
+    pub(crate) fn with_volumes(source: &str) -> Self {
         let directory = build(source);
+        let path = |name| directory.join(name);
+        fs::create_dir(path("volume")).unwrap();
+        fs::create_dir(path("bounded")).unwrap();
+        fs::write(path("single"), "single").unwrap();
+        Self::usual_in(directory, vec!["volume", "bounded", "single"], None)
+    }
+
+    fn usual_in(directory: PathBuf, volumes: Vec<&str>, terminal: Option<(OwnedFd, bool)>) -> Self {
         let kernel = Kernel::new(platform(), config()).unwrap();
         let lower = HostFs::mount("root", File::open("/").unwrap().into(), false).unwrap();
         let (_, upper) = TmpFs::mount(Arc::clone(&kernel.memory_files), 0o755).unwrap();
         let root = overlay::mount(&upper, &lower, Whiteouts::Devices).unwrap();
         let mounts = MountNamespace::new(Mount::new(root, MountFlags::empty()));
+        let attach = |at: &str, tree, is_directory: bool| {
+            let (root, creds) = (mounts.root(), Credentials::root());
+            let request = ops::Request { root: root.clone(), start: root, creds: &creds, umask: 0 };
+            let kind = if is_directory { NodeKind::Directory } else { NodeKind::Regular };
+            // It is there already but for volumes.
+            let _ = request.make(at.as_bytes(), kind, 0o755);
+            let place = request.walk(LookupFlags::FOLLOW).resolve(at.as_bytes()).unwrap();
+            Mount::new(tree, MountFlags::empty()).attach(&place);
+        };
         for (at, tree) in [
             ("/dev", dev::mount(&kernel.memory_files).unwrap()),
             ("/dev/pts", devpts::mount(&kernel.ttys)),
@@ -115,10 +138,16 @@ impl Sandbox {
             ("/sys", sys::mount(kernel.config.cpus)),
             ("/tmp", TmpFs::mount(Arc::clone(&kernel.memory_files), 0o1777).unwrap().1),
         ] {
-            let (root, creds) = (mounts.root(), Credentials::root());
-            let request = ops::Request { root: root.clone(), start: root, creds: &creds, umask: 0 };
-            let place = request.walk(LookupFlags::FOLLOW).resolve(at.as_bytes()).unwrap();
-            Mount::new(tree, MountFlags::empty()).attach(&place);
+            attach(at, tree, true);
+        }
+        for name in volumes {
+            let fd: OwnedFd = File::open(directory.join(name)).unwrap().into();
+            let tree = match name {
+                "volume" => HostFs::mount(name, fd, true),
+                "bounded" => HostFs::mount_within(name, fd, &kernel.memory_files),
+                _ => HostFs::mount_file(name, fd, File::open("/proc").unwrap().into()),
+            };
+            attach(&format!("/tmp/{name}"), tree.unwrap(), name != "single");
         }
         let program = directory.join("program").into_os_string().into_encoded_bytes();
         Self::with(kernel, mounts, (directory, "/".into()), program, terminal)
@@ -230,7 +259,7 @@ impl Sandbox {
     pub(crate) fn try_restore(&self, mut image: Image) -> Result<(), RestoreError> {
         let state = KernelState::from_bytes(&image.state)?;
         let config = state.info.config.clone();
-        let mut host = Host { root: &self.root, streams: HashMap::new() };
+        let mut host = Host { directory: &self.directory, root: &self.root, streams: HashMap::new() };
         let platform = Arc::clone(&self.kernel.platform);
         let restored = Kernel::restore(platform, config, state, &mut image, &mut host)?;
         let kernel = restored.go();
@@ -257,7 +286,7 @@ impl Sandbox {
                 streams.insert(2, terminal);
             }
         }
-        let mut host = Host { root: &self.root, streams };
+        let mut host = Host { directory: &self.directory, root: &self.root, streams };
         let kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
         let (directory, root) = (self.directory.clone(), self.root.clone());
         Ok(Self { directory, root, kernel, input: Some(input), output })
@@ -278,16 +307,23 @@ impl Sandbox {
 }
 
 struct Host<'a> {
+    directory: &'a Path,
     root: &'a Path,
     streams: HashMap<i32, OwnedFd>,
 }
 
 impl HostResources for Host<'_> {
     fn tree(&mut self, label: &str) -> Result<OwnedFd, Errno> {
-        if label != "root" {
-            return Err(Errno::ENOENT);
-        }
-        Ok(File::open(self.root).unwrap().into())
+        let path = match label {
+            "root" => self.root,
+            "volume" | "bounded" | "single" => &self.directory.join(label),
+            _ => return Err(Errno::ENOENT),
+        };
+        File::open(path).map(OwnedFd::from).map_err(Errno::from)
+    }
+
+    fn proc(&mut self) -> Result<OwnedFd, Errno> {
+        Ok(File::open("/proc").unwrap().into())
     }
 
     fn stream(&mut self, number: i32) -> Option<OwnedFd> {

@@ -40,6 +40,17 @@ impl Fifos {
         }
     }
 
+    /// Those that are open, and their files.
+    pub(super) fn open(&self) -> Vec<((u64, u64), Arc<Pipe>)> {
+        let pipes = self.0.lock();
+        pipes.iter().filter_map(|(&file, pipe)| Some((file, pipe.upgrade()?))).collect()
+    }
+
+    /// A file has this pipe, as long as somebody has it open.
+    pub(super) fn put_back(&self, file: (u64, u64), pipe: &Arc<Pipe>) {
+        self.0.lock().insert(file, Arc::downgrade(pipe));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }

@@ -19,7 +19,7 @@ use super::file::HostFile;
 use super::trust::Moment;
 use super::{HostFs, HostInodeState, host, open_beneath, stat_in, xattr};
 use crate::fs::pipe::open_fifo;
-use crate::persist::{Saver, Unsavable};
+use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
 use crate::vfs::lock::FileId;
 use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
@@ -52,6 +52,8 @@ pub struct HostInode {
     /// By which it is open for reading, in a tree that nobody else should change: a thousand processes that run a program map
     /// it by one descriptor.
     reading: Mutex<Weak<HostFd>>,
+    /// If its name is gone: what its contents are saved from, or were restored to.
+    pub(super) orphan: Mutex<Option<Arc<HostFd>>>,
     cached: Mutex<Option<Cached>>,
     /// Bytes that it takes, as far as the tree's budget knows.
     charged: AtomicU64,
@@ -81,6 +83,7 @@ impl HostInode {
             file_type: attrs.file_type(),
             dir: Mutex::new(None),
             reading: Mutex::default(),
+            orphan: Mutex::default(),
             cached: Mutex::new(Some(Cached::now(attrs))),
             charged: AtomicU64::new(attrs.blocks * 512),
         })
@@ -172,11 +175,11 @@ impl HostInode {
         same
     }
 
-    fn is_same(&self, attrs: &Attrs) -> bool {
+    pub(super) fn is_same(&self, attrs: &Attrs) -> bool {
         attrs.ino == self.ino && attrs.dev == self.dev && attrs.file_type() == self.file_type
     }
 
-    fn location(&self) -> Result<Place, Errno> {
+    pub(super) fn location(&self) -> Result<Place, Errno> {
         self.place.lock().clone().ok_or(Errno::EBUSY)
     }
 
@@ -505,7 +508,16 @@ impl Inode for HostInode {
             (saver.id(&dir), ByteBuf::from(name.to_vec()))
         });
         let (ino, dev, file_type) = (self.ino, self.dev, self.file_type);
-        Ok(InodeState::Host(HostInodeState { fs: saver.id(&self.fs), place, ino, dev, file_type }))
+        let (fs, is_orphan) = (saver.id(&self.fs), self.is_orphan());
+        Ok(InodeState::Host(HostInodeState { fs, place, ino, dev, file_type, is_orphan }))
+    }
+
+    fn save_pages(&self, object: PageObject, sink: &mut dyn PageSink) -> Result<(), SaveError> {
+        self.save_orphan_pages(object, sink)
+    }
+
+    fn restore_pages(&self, object: PageObject, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+        self.restore_orphan_pages(object, source)
     }
 
     fn statfs(&self) -> Result<Statfs, Errno> {

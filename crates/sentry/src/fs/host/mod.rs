@@ -9,6 +9,7 @@ mod disk;
 mod fifos;
 pub(crate) mod file;
 mod inode;
+mod orphan;
 mod persist;
 mod trust;
 mod xattr;

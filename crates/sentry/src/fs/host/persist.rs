@@ -10,9 +10,11 @@ use stockade_abi::time::Timespec;
 use stockade_platform::sync::Mutex;
 
 use super::disk::Disk;
+use super::fifos::Fifos;
 use super::file::{HostFile, access_of};
 use super::{HostFs, HostInode, stat_in};
 use crate::fs::entries::{Entries, EntryState};
+use crate::fs::pipe::PipeState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::vfs::persist::{InodeState, SuperBlockState, restored_device};
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode};
@@ -35,6 +37,9 @@ pub struct HostFsState {
     /// Device numbers of the host, and those that they have here.
     #[serde(default)]
     devices: Vec<(u64, u64)>,
+    /// Pipes of FIFOs that are open, by device and inode number.
+    #[serde(default)]
+    fifos: Vec<((u64, u64), Id<PipeState>)>,
 }
 
 impl Component for HostFsState {
@@ -48,6 +53,7 @@ impl Component for HostFsState {
             is_file: fs.proc.is_some(),
             taken: fs.disk.as_ref().map(Disk::taken),
             devices: fs.devices.lock().iter().map(|(&host, &dev)| (host, dev)).collect(),
+            fifos: fs.fifos.open().iter().map(|(file, pipe)| (*file, saver.id(pipe))).collect(),
         })
     }
 
@@ -71,6 +77,10 @@ impl Component for HostFsState {
         for (_, dev) in &self.devices {
             restored_device(*dev)?;
         }
+        let fifos = Fifos::default();
+        for (file, pipe) in self.fifos {
+            fifos.put_back(file, &restorer.get(pipe)?);
+        }
         Ok(Arc::new(HostFs {
             sb: restorer.get(self.sb)?,
             root: Arc::new(root),
@@ -80,7 +90,7 @@ impl Component for HostFsState {
             disk: disk.transpose().map_err(refused)?,
             devices: Mutex::new(self.devices.into_iter().collect()),
             open_dirs: Mutex::default(),
-            fifos: Default::default(),
+            fifos,
             label: self.label,
         }))
     }
@@ -95,6 +105,9 @@ pub struct HostInodeState {
     pub(super) ino: u64,
     pub(super) dev: u64,
     pub(super) file_type: FileType,
+    /// Whether the name was gone already, or another file's.
+    #[serde(default)]
+    pub(super) is_orphan: bool,
 }
 
 impl HostInodeState {
@@ -113,7 +126,7 @@ impl HostInodeState {
         let found = dir.dir_fd().and_then(|fd| stat_in(&*fd, &name)).map(|found| fs.attrs_of(&found));
         // What has gone meanwhile, or is something else now, answers so when it is used.
         let attrs = match found {
-            Ok(attrs) if attrs.file_type() == self.file_type => attrs,
+            Ok(attrs) if attrs.file_type() == self.file_type && !self.is_orphan => attrs,
             _ => Attrs { ino: self.ino, dev: self.dev, mode: self.file_type.mode_bits(), ..Attrs::default() },
         };
         let place = Some((dir, Arc::from(name.into_vec())));
@@ -130,24 +143,36 @@ pub struct HostFileState {
     access: u32,
     size: u64,
     mtime: Timespec,
+    /// If its name was gone: its mode. Its contents are saved then.
+    #[serde(default)]
+    orphan: Option<u32>,
 }
 
 impl HostFileState {
-    pub(super) fn save(inode: &Arc<HostInode>, fd: &HostFd, saver: &mut Saver) -> Result<Self, Unsavable> {
-        let unsavable = |why: String| Unsavable::new(inode.display(), why);
-        let found = stat_in(fd, b"").map_err(|e| unsavable(e.to_string()))?;
-        if found.stx_nlink == 0 {
-            return Err(unsavable("it is open and has been deleted on the host".into()));
+    pub(super) fn save(
+        inode: &Arc<HostInode>,
+        fd: &Arc<HostFd>,
+        saver: &mut Saver,
+    ) -> Result<Self, Unsavable> {
+        let unsavable = |e: Errno| Unsavable::new(inode.display(), e.to_string());
+        let attrs = inode.attrs_of(&stat_in(fd, b"").map_err(unsavable)?);
+        let orphan = inode.is_orphan().then_some(attrs.mode);
+        if orphan.is_some() {
+            inode.save_orphan(fd);
         }
-        let attrs = inode.attrs_of(&found);
+        let (size, mtime, access) = (attrs.size, attrs.mtime, access_of(fd));
         let inode: Arc<dyn Inode> = inode.clone();
-        Ok(Self { inode: saver.id(&inode), access: access_of(fd), size: attrs.size, mtime: attrs.mtime })
+        Ok(Self { inode: saver.id(&inode), access, size, mtime, orphan })
     }
 
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn FileOps>, RestoreError> {
         let inode = restorer.get(self.inode)?.downcast::<HostInode>();
         let inode = inode.ok_or_else(|| RestoreError::new("it is no file of the host"))?;
         let refused = |e| RestoreError::refused(&inode.display(), e);
+        if let Some(mode) = self.orphan {
+            let fd = inode.restored_orphan(self.size, mode).map_err(refused)?;
+            return Ok(HostFile::new(inode, fd));
+        }
         let ops = Arc::clone(&inode).open(self.access & c::O_ACCMODE).map_err(refused)?;
         if ops.downcast_ref::<HostFile>().is_none() {
             return Err(RestoreError::new(format!("{} is no regular file", inode.display())));

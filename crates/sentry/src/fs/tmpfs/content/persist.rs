@@ -1,21 +1,17 @@
 //! The saved form of [`Content`], and its pages.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, SeekFrom, ftruncate, memfd_create, seek};
-use rustix::io::{pread, pwrite};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage, host, page_bits};
 use crate::fs::tmpfs::{Budget, Seals};
+use crate::persist::contents::{check_run, restore_run, save_file};
 use crate::persist::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
 use crate::vfs::HostFd;
-
-/// Bytes read at once into what is mapped.
-const STEP: u64 = 256 * 1024;
 
 /// A [`Content`], but for its bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -98,7 +94,7 @@ impl Content {
         sink: &mut dyn PageSink,
     ) -> Result<(), SaveError> {
         match &self.storage {
-            Storage::Memfd(fd) => self.save_memfd(fd, object, sink),
+            Storage::Memfd(fd) => save_file(fd, self.size, object, sink),
             Storage::Chunks(chunks) => {
                 for (index, chunk) in chunks {
                     let mut at = 0;
@@ -119,38 +115,6 @@ impl Content {
         }
     }
 
-    fn save_memfd(&self, fd: &HostFd, object: PageObject, sink: &mut dyn PageSink) -> Result<(), SaveError> {
-        let mut at = 0;
-        while at < self.size {
-            let start = at;
-            let error = |error| SaveError::Memory { object, at: start, error: host(error) };
-            let data = match seek(fd, SeekFrom::Data(at)) {
-                Err(rustix::io::Errno::NXIO) => break,
-                data => data.map_err(error)? / PAGE * PAGE,
-            };
-            let end = seek(fd, SeekFrom::Hole(data)).map_err(error)?.min(self.size);
-            at = data;
-            while at < end {
-                let space = sink.space()?;
-                let want = (space.len() as u64).min(end.next_multiple_of(PAGE) - at) as usize;
-                let Some(space) = space.get_mut(..want) else { break };
-                let n = pread(fd, &mut *space, at).map_err(error)?;
-                // The last page ends with the file, or the file has become shorter.
-                let whole = n.next_multiple_of(PAGE as usize);
-                space[n..whole].fill(0);
-                if n == 0 {
-                    break;
-                }
-                sink.fill(object, at, whole)?;
-                at += whole as u64;
-            }
-            if at < end {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// Takes them back.
     pub(in crate::fs::tmpfs) fn restore_pages(
         &mut self,
@@ -158,46 +122,27 @@ impl Content {
         source: &mut dyn PageSource,
     ) -> Result<(), RestoreError> {
         for run in source.runs(object) {
-            if run.end() > self.size.next_multiple_of(PAGE) || run.address % PAGE != 0 {
-                return Err(RestoreError::new(format!("contents at {:#x} lie beyond its end", run.address)));
+            check_run(&run, self.size)?;
+            match &self.storage {
+                Storage::Memfd(fd) => restore_run(fd, self.size, run, source)?,
+                Storage::Chunks(_) => self.restore_chunks(run, source)?,
             }
-            self.restore_run(run, source)?;
         }
         Ok(())
     }
 
-    fn restore_run(&mut self, run: PageRun, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    fn restore_chunks(&mut self, run: PageRun, source: &mut dyn PageSource) -> Result<(), RestoreError> {
         let refused = |e| RestoreError::refused("files in memory", e);
-        let unread = |e: io::Error| RestoreError::new(format!("contents at {:#x}: {e}", run.address));
-        let mut buf = Vec::new();
         let mut at = run.address;
         while at < run.end() {
-            let data = run.data.saturating_add(at - run.address);
-            let left = run.end() - at;
-            at += match &self.storage {
-                Storage::Chunks(_) => {
-                    let (within, part) = ((at % CHUNK) as usize, left.min(CHUNK - at % CHUNK));
-                    let end = within + part as usize;
-                    let chunk = self.chunk_for(at / CHUNK, within, part as usize).map_err(refused)?;
-                    let bytes = chunk.bytes.get_mut(within..end).ok_or_else(|| refused(Errno::EIO))?;
-                    source.read(data, bytes).map_err(unread)?;
-                    chunk.written |= page_bits(within, end);
-                    part
-                }
-                Storage::Memfd(fd) => {
-                    buf.resize(left.min(STEP) as usize, 0);
-                    source.read(data, &mut buf).map_err(unread)?;
-                    // What is beyond the end of the file stays away.
-                    let len = (buf.len() as u64).min(self.size.saturating_sub(at)) as usize;
-                    let mut rest = &buf[..len];
-                    while !rest.is_empty() {
-                        let done = at + (len - rest.len()) as u64;
-                        let n = pwrite(fd, rest, done).map_err(|e| refused(host(e)))?;
-                        rest = &rest[n..];
-                    }
-                    buf.len() as u64
-                }
-            };
+            let (within, part) = ((at % CHUNK) as usize, (run.end() - at).min(CHUNK - at % CHUNK));
+            let end = within + part as usize;
+            let chunk = self.chunk_for(at / CHUNK, within, part as usize).map_err(refused)?;
+            let bytes = chunk.bytes.get_mut(within..end).ok_or_else(|| refused(Errno::EIO))?;
+            let read = source.read(run.data.saturating_add(at - run.address), bytes);
+            read.map_err(|e| RestoreError::new(format!("contents at {at:#x}: {e}")))?;
+            chunk.written |= page_bits(within, end);
+            at += part;
         }
         Ok(())
     }
