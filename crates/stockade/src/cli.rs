@@ -9,7 +9,7 @@ mod sandboxes;
 pub use crate::parse::Place;
 pub use control::{DebugArgs, EventsArgs, KillArgs, PsArgs, Switch, Traced, WaitArgs};
 pub use exec::{CopyArgs, ExecArgs};
-pub use images::{Compress, InspectArgs, RestoreArgs, SaveArgs, Verify};
+pub use images::{CloneArgs, Compress, InspectArgs, RestoreArgs, SaveArgs, Verify};
 pub use profile::{ProfileArgs, ProfileKind, TopArgs};
 pub use sandboxes::{DeleteArgs, IdArgs, ListArgs, LogsArgs};
 
@@ -106,6 +106,11 @@ pub enum Command {
     /// another one of it. The image can be a pipe. If the sandbox cannot be saved, it goes on.
     #[command(visible_alias = "checkpoint")]
     Save(SaveArgs),
+    /// Make detached copies of a running sandbox, which go on where it stands
+    ///
+    /// It is held while it is saved to memory that all of them share until they write; nothing else of it is shared. Prints
+    /// their names.
+    Clone(CloneArgs),
     /// Go on with a saved sandbox
     ///
     /// It goes on where it stood, with this command's standard streams in the place of those that it had, its directories of

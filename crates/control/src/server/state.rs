@@ -13,9 +13,8 @@ use stockade_abi::Errno;
 use stockade_image::{Compression, Key, Options, Process, Summary};
 use stockade_sentry::persist::{Clocks, SaveError};
 
-use super::methods::Nothing;
 use super::{Error, Files, Sandbox};
-use crate::types::state::{SaveOpts, SavedSandbox};
+use crate::types::state::{SaveOpts, SaveResult, SavedSandbox};
 pub(super) use beside::restore as restore_beside;
 pub use beside::saved_defaults;
 use destination::Destination;
@@ -24,13 +23,13 @@ use sink::Sink;
 
 /// `State.Save`, `containerManager.Checkpoint`: the sandbox stands while it is saved, and ends afterwards, or goes on. If
 /// it cannot be saved, it goes on in any case.
-pub(super) fn save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<Nothing, Error> {
+pub(super) fn save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<SaveResult, Error> {
     let result = try_save(sandbox, opts, files);
     sandbox.saves.note(result.as_ref().err());
-    result.map(|()| Nothing {})
+    result
 }
 
-fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<(), Error> {
+fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<SaveResult, Error> {
     let destination = Destination::of(files, opts.have_pages_file)?;
     let compression = match &*opts.compression {
         "" | "none" => Compression::None,
@@ -44,7 +43,7 @@ fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<(), 
         return Err(Error::new("there is no process in the sandbox, and so nothing to save"));
     }
     let mut sink = Sink::new(destination, options);
-    let mut state = frozen.save(&mut sink).map_err(not_saved)?;
+    let (mut state, closed) = frozen.save_with(&mut sink, opts.force).map_err(not_saved)?;
     beside::save(sandbox, &mut state.info.beside).map_err(|e| Error::new(e.to_string()))?;
     let bytes = state.to_bytes().map_err(|e| Error::new(e.to_string()))?;
     let written = sink.finish(&bytes, &summary(sandbox, &state.info.clocks)).map_err(failed)?;
@@ -57,7 +56,7 @@ fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<(), 
         sandbox.saves.set_saved_away();
         frozen.end(0);
     }
-    Ok(())
+    Ok(SaveResult { closed: closed.iter().map(ToString::to_string).collect() })
 }
 
 /// What `stockade inspect` will tell, and `stockade restore` has to know first.

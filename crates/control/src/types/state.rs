@@ -21,9 +21,25 @@ pub struct SaveOpts {
     /// The sandbox goes on afterwards; else it ends.
     #[serde(rename = "Resume")]
     pub resume: bool,
+    /// Open files that cannot be saved are closed in the image.
+    #[serde(rename = "Force", skip_serializing_if = "is_false")]
+    pub force: bool,
     /// How memory stands in the image: `none` (also empty) or `zstd`.
     #[serde(rename = "Compression", skip_serializing_if = "String::is_empty")]
     pub compression: String,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The result of `State.Save` and `containerManager.Checkpoint`; gVisor's has nothing in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SaveResult {
+    /// What was closed because of `Force`, in words.
+    #[serde(rename = "Closed", skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
 }
 
 /// What an image says of the sandbox to whoever restores it, before its kernel is looked at: `sandbox` of the summary.

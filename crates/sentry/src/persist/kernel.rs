@@ -8,7 +8,7 @@ use serde_bytes::ByteBuf;
 use stockade_platform::Platform;
 
 use super::component::Listed;
-use super::error::{RestoreError, SaveError};
+use super::error::{RestoreError, SaveError, Unsavable};
 use super::id::Id;
 use super::pages::{HostResources, PageObject, PageSink, PageSource};
 use super::restorer::Restorer;
@@ -84,7 +84,7 @@ impl Frozen {
     /// # Errors
     /// Everything that cannot be saved, at once.
     pub fn state(&self) -> Result<KernelState, SaveError> {
-        self.collect().map(|(state, _)| state)
+        self.collect(false).map(|(state, _)| state)
     }
 
     /// Saves the kernel: first finds out whether everything can be saved, then gives the pages to `sink`, and returns the
@@ -93,7 +93,20 @@ impl Frozen {
     /// # Errors
     /// What cannot be saved (nothing was written then), or why pages could not be read or written.
     pub fn save(&self, sink: &mut dyn PageSink) -> Result<KernelState, SaveError> {
-        let (state, mut saver) = self.collect()?;
+        self.save_with(sink, false).map(|(state, _)| state)
+    }
+
+    /// As [`save`](Self::save), but with `force` an open file that cannot be saved does not keep the rest from it: in the
+    /// restored kernel it is at its end, or hung up. Those are told of.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_with(
+        &self,
+        sink: &mut dyn PageSink,
+        force: bool,
+    ) -> Result<(KernelState, Vec<Unsavable>), SaveError> {
+        let (state, mut saver) = self.collect(force)?;
         for (inode, index) in saver.objects::<InodeState>().into_iter().zip(0..) {
             inode.save_pages(PageObject::File(index), sink)?;
         }
@@ -102,12 +115,15 @@ impl Frozen {
         for (mm, index) in spaces.into_iter().zip(0..) {
             mm.save_pages(PageObject::Space(index), sink, &mut twins)?;
         }
-        Ok(state)
+        Ok((state, saver.closed()))
     }
 
-    fn collect(&self) -> Result<(KernelState, Saver), SaveError> {
+    fn collect(&self, force: bool) -> Result<(KernelState, Saver), SaveError> {
         let kernel = self.kernel();
         let mut saver = Saver::new(kernel);
+        if force {
+            saver.close_others();
+        }
         let (memory_kills, tasks_refused) = kernel.refusals();
         let info = KernelInfo {
             config: kernel.config.clone(),

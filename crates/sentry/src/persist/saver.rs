@@ -16,6 +16,8 @@ pub struct Saver {
     tables: HashMap<TypeId, Box<dyn Any>>,
     queue: VecDeque<Job>,
     problems: Vec<Unsavable>,
+    /// What was given up for the rest to be saved; `None` if nothing may be.
+    closed: Option<Vec<Unsavable>>,
 }
 
 type Job = Box<dyn FnOnce(&mut Saver)>;
@@ -40,6 +42,7 @@ impl Saver {
             tables: HashMap::new(),
             queue: VecDeque::new(),
             problems: Vec::new(),
+            closed: None,
         }
     }
 
@@ -78,6 +81,29 @@ impl Saver {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    /// From now on an open file that cannot be saved is closed in the image.
+    pub(super) fn close_others(&mut self) {
+        self.closed.get_or_insert_default();
+    }
+
+    /// Whether this is given up for the rest to be saved.
+    ///
+    /// # Errors
+    /// The problem, if it is not.
+    pub(crate) fn close(&mut self, problem: Unsavable) -> Result<(), Unsavable> {
+        match &mut self.closed {
+            Some(closed) => {
+                closed.push(problem);
+                Ok(())
+            }
+            None => Err(problem),
+        }
+    }
+
+    pub(super) fn closed(&mut self) -> Vec<Unsavable> {
+        self.closed.take().unwrap_or_default()
     }
 
     fn table<T: Component>(&mut self) -> &mut Table<T> {

@@ -155,7 +155,10 @@ impl Component for FileOpsState {
     type Object = Arc<dyn FileOps>;
 
     fn save(ops: &Self::Object, saver: &mut Saver) -> Result<Self, Unsavable> {
-        ops.save(saver)
+        ops.save(saver).or_else(|problem| {
+            saver.close(problem)?;
+            Ok(Self::HostStream(HostStreamState::closed(saver)))
+        })
     }
 
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {

@@ -35,6 +35,9 @@ pub struct SaveArgs {
     /// Compress the memory in the image: smaller, but not restored lazily
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub compress: Option<Compress>,
+    /// Close open files that cannot be saved, in the image, and say which
+    #[arg(long, short)]
+    pub force: bool,
     /// Save to checkpoint.img in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "file")]
     pub image_path: Option<PathBuf>,
@@ -81,6 +84,26 @@ pub struct RestoreArgs {
     /// The image
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+}
+
+/// Options of `stockade clone`.
+#[derive(Debug, Args)]
+pub struct CloneArgs {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: u32,
+    /// Name of the clones, with a number each [default: the sandbox's, with numbers that are free]
+    #[arg(long = "id", value_name = "NAME", value_parser = parse::sandbox_id)]
+    pub name: Option<String>,
+    /// Keep nothing of them when they end
+    #[arg(long)]
+    pub rm: bool,
+    /// No warnings, only errors
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The sandbox's name
+    #[arg(value_name = "ID", value_parser = parse::sandbox_id, add = complete::id())]
+    pub id: String,
 }
 
 /// When memory in an image is checked that this host neither wrote nor checked before.

@@ -1,5 +1,6 @@
 //! One file per command, and the way from `main` to them.
 
+mod clone;
 mod completions;
 mod cp;
 mod debug;
@@ -74,6 +75,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Top(args) => (top::run(&args, state_dir), ExitCode::FAILURE),
         Command::Delete(args) => (delete::run(&args, state_dir), ExitCode::FAILURE),
         Command::Save(args) => (save::run(&args, state_dir), ExitCode::FAILURE),
+        Command::Clone(args) => (clone::run(&args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::Restore(args) => (restore::run(&args, state_dir), ExitCode::from(OWN_ERROR)),
         Command::Inspect(args) => (inspect::run(&args, state_dir), ExitCode::FAILURE),
         Command::Doctor(args) => (doctor::run(&args), ExitCode::FAILURE),

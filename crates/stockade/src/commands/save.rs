@@ -3,6 +3,8 @@
 use crate::cli::SaveArgs;
 use crate::connect::connect;
 use crate::failure::{Failure, reason};
+use crate::front::one_line;
+use crate::run::say;
 use crate::state::{ImageId, Known, StateDir};
 use crate::{image, progress};
 use std::fs::File;
@@ -30,12 +32,17 @@ pub(super) fn run(args: &SaveArgs, state_dir: Option<&Path>) -> Result<ExitCode,
         key,
         metadata: args.metadata.iter().cloned().collect(),
         resume: args.leave_running,
+        force: args.force,
         compression: args.compress.map(|name| name.word().to_owned()).unwrap_or_default(),
         ..SaveOpts::default()
     };
     let file = destination.file();
     let size = || file.metadata().map_or(0, |stat| stat.len());
-    progress::during("saving", size, || client.save(&opts, file)).map_err(|e| not_saved(&args.id, &e))?;
+    let result = progress::during("saving", size, || client.save(&opts, file));
+    let result = result.map_err(|e| not_saved(&args.id, &e))?;
+    for closed in &result.closed {
+        say(&format!("sandbox {}: closed in the image: {}", args.id, one_line(closed)));
+    }
     if let Some(file) = destination.keep().map_err(not_written)? {
         let id = ImageId::of(&file).map_err(not_written)?;
         // It is checked before it is restored if nobody remembers.

@@ -4,13 +4,16 @@ mod granted;
 mod many;
 mod saved;
 
-use crate::cli::{RestoreArgs, Verify};
+use crate::cli::{CloneArgs, RestoreArgs, Verify};
+use crate::config::SandboxConfig;
 use crate::failure::Failure;
 use crate::plan::{Detach, Plan, Source, made_up_id};
 use crate::run::say;
 use crate::sentry::{self, Saved};
 use crate::state::{ImageId, Known, StateDir};
 use crate::{image, progress};
+use std::fs::File;
+use std::io::IsTerminal as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +56,10 @@ pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Fa
         (Verify::Background, None) => true,
     };
     let (config, clocks) = saved::config(&image).map_err(|e| failed(&e))?;
-    let config = granted::rebind(config, args, is_trusted)?;
+    let mut config = granted::rebind(config, args, is_trusted)?;
+    if args.detach || !std::io::stdin().is_terminal() {
+        config = without_terminal(config);
+    }
     let source = image.file().try_clone().map_err(|e| failed(&e.into()))?;
     let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
     let source = Source { file: Arc::new(source), inherited, id: check.then_some(id), clocks };
@@ -74,6 +80,32 @@ pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Fa
             run_all(&plan, detach, state_dir, &names, saved)
         }
     }
+}
+
+/// Starts clones of a sandbox that was just saved to `file`.
+///
+/// # Errors
+/// What kept them from starting, with the next step.
+pub(crate) fn clones(file: File, args: &CloneArgs, state_dir: Option<&Path>) -> Result<u8, Failure> {
+    let what = format!("the image of sandbox {}", args.id);
+    let failed = |e: stockade_image::Error| Failure::new(format!("{what} {e}"), "");
+    let image = Image::open(file, None).map_err(failed)?;
+    let (config, clocks) = saved::config(&image).map_err(failed)?;
+    let source = image.file().try_clone().map_err(|e| failed(e.into()))?;
+    let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
+    let source = Source { file: Arc::new(source), inherited, id: None, clocks };
+    let detach = Detach { remove: args.rm };
+    let had = config.id.clone();
+    let sandbox = without_terminal(config);
+    let plan = Plan { sandbox, timeout: None, quiet: args.quiet, detach: Some(detach), image: Some(source) };
+    let names = numbered(args.name.as_deref(), &had, args.count, &StateDir::open(state_dir)?)?;
+    run_all(&plan, detach, state_dir, &names, Saved { image, name: what, check: false })
+}
+
+/// Nobody watches the terminal that it had.
+fn without_terminal(mut config: SandboxConfig) -> SandboxConfig {
+    config.process.terminal = false;
+    config
 }
 
 /// The one asked for; else the one that it had, if that is free.

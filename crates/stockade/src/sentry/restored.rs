@@ -85,11 +85,12 @@ impl Standing {
     /// Lets it go on.
     pub(super) fn go(self, sandbox: &Arc<Sandbox>, link: &Arc<Link>) -> First {
         sandbox.restore(&self.beside);
+        let (tty, bridge) = self.restored.terminal();
         let kernel = self.restored.go();
         if let Some(image) = self.image {
             check(image, self.name, kernel, link);
         }
-        First::default()
+        First { tty, bridge }
     }
 }
 
@@ -98,10 +99,7 @@ fn check(image: Image, name: String, kernel: Arc<Kernel>, link: &Arc<Link>) {
     let told = Arc::clone(link);
     let look = move || match all_chunks(&image) {
         Ok(()) => tell(&told, &Event::Checked),
-        Err(e) => {
-            tell(&told, &Event::Failed(format!("{name} {e}; the sandbox was ended")));
-            kernel.shut_down(stockade_abi::signal::SIGKILL);
-        }
+        Err(e) => kernel.fail(&format!("{name} {e}")),
     };
     if let Err(e) = diagnosis::spawn("check", 256 * 1024, look) {
         tell(link, &Event::Notice(format!("the image is not checked: {e}")));

@@ -64,6 +64,11 @@ impl Started {
 pub fn exec_async(sandbox: &Arc<Sandbox>, args: &ExecArgs, files: Files) -> Result<Started, Error> {
     sandbox.container(&args.container_id)?;
     let kernel = &sandbox.kernel;
+    if kernel.is_paused() {
+        return Err(Error::new(
+            "the sandbox is paused, and a program would stand as all others do; resume it first",
+        ));
+    }
     let _changing = kernel.changing();
     let mounts = match args.mount_namespace {
         Some(of) => Arc::clone(&leader_of(sandbox, of)?.ns.read().mount),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::termios::{self, OptionalActions};
 use serde::{Deserialize, Serialize};
+use stockade_abi::general as c;
 use stockade_abi::signal::SIGWINCH;
 
 use super::descriptor::{Descriptor, HungUp};
@@ -73,6 +74,13 @@ pub(super) enum StreamKind {
 }
 
 impl HostStreamState {
+    /// In the place of something that is closed: at its end for whoever reads, and gone for whoever writes.
+    pub(crate) fn closed(saver: &mut Saver) -> Self {
+        let attrs = Attrs { mode: c::S_IFIFO | 0o600, ..Attrs::default() };
+        let of = Arc::new(Descriptor { number: -1, attrs, access: c::O_RDWR, fd: None });
+        Self { of: saver.id(&of), kind: StreamKind::Stream }
+    }
+
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn FileOps>, RestoreError> {
         let of = restorer.get(self.of)?;
         match self.kind {

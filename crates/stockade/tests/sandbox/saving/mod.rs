@@ -1,5 +1,8 @@
 //! Sandboxes that are saved, and go on from their images.
 
+mod images;
+mod live;
+mod programs;
 mod restore;
 mod save;
 
