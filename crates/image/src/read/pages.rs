@@ -83,17 +83,21 @@ where
     };
     let processors = available_parallelism().map_or(1, usize::from).min(MOST_THREADS) as u64;
     scope(|scope| {
+        let mut others = Vec::new();
         for _ in 1..processors.min(chunks.count()) {
             let work = worker();
             let serve = &serve;
             // Fewer threads will do.
             let spawned =
                 std::thread::Builder::new().name("image".to_owned()).spawn_scoped(scope, move || serve(work));
-            if spawned.is_err() {
-                break;
+            match spawned {
+                Ok(other) => others.push(other),
+                Err(_) => break,
             }
         }
         serve(worker());
+        // Joined, they are gone as threads: the process may be forked then.
+        others.into_iter().for_each(|other| drop(other.join()));
     });
     error.into_inner().map_or(Ok(()), Err)
 }

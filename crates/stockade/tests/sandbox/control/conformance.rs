@@ -43,3 +43,8 @@ fn usage() {
 fn profile() {
     conforms("test_profile");
 }
+
+#[test]
+fn state() {
+    conforms("test_state");
+}

@@ -121,3 +121,28 @@ fn a_terminal() {
     session.expect("-echo ").unwrap();
     session.expect(Eof).unwrap();
 }
+
+/// An editor goes on with what was typed, and shows it in the new window.
+#[test]
+fn vim() {
+    if !std::path::Path::new("/usr/bin/vim").exists() {
+        return;
+    }
+    let place = Place::new();
+    let script = "vim -u NONE -N -i NONE /tmp/text; cat /tmp/text";
+    let arguments = ["do", "--id", "box", "-t", "--env", "TERM=xterm", "--", "sh", "-c", script];
+    let mut session = Session::spawn(place.state.stockade(&arguments)).unwrap();
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+    session.expect("~").unwrap();
+    session.send("ihello").unwrap();
+    session.expect("hello").unwrap();
+    place.save("box", "image", &[]);
+    session.expect(Eof).unwrap();
+    let mut session = Session::spawn(place.state.stockade(&["restore", &place.at("image")])).unwrap();
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+    session.get_process_mut().set_window_size(91, 33).unwrap();
+    session.expect("hello").unwrap();
+    session.send(" world\x1b:wq\r").unwrap();
+    session.expect("hello world\r\n").unwrap();
+    session.expect(Eof).unwrap();
+}

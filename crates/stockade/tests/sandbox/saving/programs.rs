@@ -119,6 +119,40 @@ fn gcc_in_mid_compile() {
 }
 
 #[test]
+fn node_with_timers_and_children() {
+    const SCRIPT: &str = r#"
+const child = require("child_process").spawn("cat");
+let ticks = 0, before = 0;
+const timer = setInterval(() => ticks++, 5);
+child.stdout.on("data", (data) => {
+    console.log(data.toString().trim(), ticks > before);
+    before = ticks;
+});
+const lines = require("readline").createInterface({ input: process.stdin });
+lines.on("line", (line) => child.stdin.write(line + "\n"));
+lines.on("close", () => { clearInterval(timer); child.stdin.end(); });
+child.on("exit", (code) => console.log("end", code));
+console.log("ready");
+"#;
+    if !std::path::Path::new("/usr/bin/node").exists() {
+        return;
+    }
+    let place = Place::new();
+    let mut front = place.start("box", &[], &["node", "-e", SCRIPT]);
+    front.expect("ready");
+    for word in ["one", "two"] {
+        std::thread::sleep(Duration::from_millis(100));
+        front.say(word);
+        front.expect(&format!("{word} true"));
+        front = place.cycle("box", front, word);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    front.say("three");
+    front.expect("three true");
+    assert_eq!(front.end(), ("end 0\n".to_owned(), String::new(), Some(0)));
+}
+
+#[test]
 fn fifty_cycles_without_growth() {
     let place = Place::new();
     let mut front = place.start("box", &[], &["sh", "-c", "while read line; do echo $line; done"]);
