@@ -505,3 +505,55 @@ fn what_was_open_must_not_have_changed() {
     sandbox.say("");
     assert_eq!(sandbox.finish(), 0);
 }
+
+#[test]
+fn contents_change_after_they_were_restored() {
+    check(
+        r#"
+        static char expected[400000], found[400000];
+        static bool same(int fd, long size) {
+            memset(found, 1, sizeof found);
+            struct stat st;
+            return !fstat(fd, &st) && st.st_size == size && pread(fd, found, sizeof found, 0) == size && !memcmp(found, expected, size)
+                && pread(fd, found, 1000, 131000) == 1000 && !memcmp(found, expected + 131000, 1000);
+        }
+        int main(void) {
+            int fds[4];
+            char path[32];
+            for (unsigned i = 0; i < sizeof expected; i++) expected[i] = i * 7 >> 4 | 1;
+            for (int i = 0; i < 4; i++) {
+                snprintf(path, sizeof path, "/tmp/%d", i);
+                fds[i] = make(path, "");
+                CHECK(write(fds[i], expected, sizeof expected) == sizeof expected);
+            }
+            struct statfs before, after;
+            CHECK(!statfs("/tmp", &before));
+            SAVED();
+            CHECK(!statfs("/tmp", &after) && after.f_bfree <= before.f_bfree && before.f_bfree - after.f_bfree < 40);
+            for (int i = 0; i < 4; i++) CHECK(same(fds[i], sizeof expected));
+            /* One is changed, one is cut off and grows, one becomes a mapping; one waits for the next image. */
+            CHECK(pwrite(fds[0], "changed", 7, 131070) == 7);
+            memcpy(expected + 131070, "changed", 7);
+            CHECK(same(fds[0], sizeof expected));
+            CHECK(!ftruncate(fds[1], 150001) && !ftruncate(fds[1], 200000) && pread(fds[1], found, 60000, 149000) == 51000);
+            CHECK(found[1000] == expected[150000] && !found[1001] && !found[50999]);
+            char *mapped = mmap(NULL, sizeof expected, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
+            CHECK(mapped != MAP_FAILED && !memcmp(mapped, expected, 131070));
+            memcpy(mapped, expected, sizeof expected);
+            CHECK(pwrite(fds[3], "changed", 7, 131070) == 7);
+            CHECK(!fallocate(fds[3], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 262144, 8192));
+            SAVED();
+            CHECK(same(fds[0], sizeof expected) && same(fds[2], sizeof expected) && !memcmp(mapped, expected, sizeof expected));
+            memset(expected + 262144, 0, 8192);
+            CHECK(same(fds[3], sizeof expected) && lseek(fds[3], 0, SEEK_HOLE) == 262144);
+            CHECK(pread(fds[1], found, 60000, 149000) == 51000 && found[1000] == expected[150000] && !found[1001] && !found[50999]);
+            for (int i = 0; i < 4; i++) {
+                snprintf(path, sizeof path, "/tmp/%d", i);
+                CHECK(!unlink(path) && !close(fds[i]));
+            }
+            CHECK(!munmap(mapped, sizeof expected) && !statfs("/tmp", &after) && (after.f_bfree - before.f_bfree) * 4096 >= 4 * sizeof expected);
+            SAY("ok");
+            return 0;
+        }"#,
+    );
+}

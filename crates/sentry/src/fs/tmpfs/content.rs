@@ -3,6 +3,7 @@
 //! They lie in large chunks on the sentry's heap, with holes where nothing was written, until the file is first mapped:
 //! from then on they are a memfd of the host, so that mappings, reads and writes see the same pages.
 
+mod chunk;
 mod persist;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, mem
 use rustix::io::{pread, pwrite};
 use stockade_abi::Errno;
 
+use self::chunk::{Chunk, page_bits};
 use super::{Budget, Seals};
 use crate::io::{Sink, Source};
 use crate::vfs::{HostFd, Seek};
@@ -26,22 +28,6 @@ const MAX_SIZE: u64 = i64::MAX as u64;
 const BOUNCE: usize = 64 * 1024;
 
 const PAGE: u64 = 4096;
-
-/// Bytes, and which of their pages are more than a hole.
-#[derive(Default)]
-struct Chunk {
-    bytes: Box<[u8]>,
-    /// A bit for each page that was written.
-    written: u32,
-    /// A bit for each page that was set aside.
-    reserved: u32,
-}
-
-/// The bits of the pages that hold some bytes of a chunk.
-fn page_bits(from: usize, to: usize) -> u32 {
-    let (first, end) = (from as u64 / PAGE, (to as u64).div_ceil(PAGE));
-    if from >= to { 0 } else { (u32::MAX >> (32 - (end - first))) << first }
-}
 
 enum Storage {
     Chunks(BTreeMap<u64, Chunk>),
@@ -116,9 +102,7 @@ impl Content {
                     let within = (at % CHUNK) as usize;
                     let want = (len - done).min(CHUNK as usize - within);
                     match chunks.get(&(at / CHUNK)) {
-                        Some(Chunk { bytes, .. }) if within < bytes.len() => {
-                            dst.put(&bytes[within..bytes.len().min(within + want)])
-                        }
+                        Some(chunk) if within < chunk.len() => chunk.read(dst, within, want),
                         _ => dst.put_zeros(want),
                     }
                 }
@@ -145,7 +129,10 @@ impl Content {
     fn chunk_for(&mut self, index: u64, within: usize, len: usize) -> Result<&mut Chunk, Errno> {
         let need = within + len;
         let Storage::Chunks(chunks) = &mut self.storage else { return Err(Errno::EIO) };
-        let have = chunks.get(&index).map_or(0, |c| c.bytes.len());
+        if let Some(chunk) = chunks.get_mut(&index) {
+            chunk.load()?;
+        }
+        let have = chunks.get(&index).map_or(0, Chunk::len);
         if have < need {
             // Doubling keeps appending cheap; whole pages keep the count honest.
             let grown = if index == 0 {
@@ -245,10 +232,11 @@ impl Content {
                 for index in touched {
                     let base = index * CHUNK;
                     if offset <= base && base + CHUNK <= end {
-                        let gone = chunks.remove(&index).map_or(0, |c| c.bytes.len()) as u64;
+                        let gone = chunks.remove(&index).map_or(0, |c| c.len()) as u64;
                         self.budget.give(gone);
                         self.charged -= gone;
                     } else if let Some(chunk) = chunks.get_mut(&index) {
+                        chunk.load()?;
                         let have = chunk.bytes.len() as u64;
                         let from = offset.saturating_sub(base).min(have) as usize;
                         let to = (end - base).min(have) as usize;
@@ -331,13 +319,14 @@ impl Content {
 
     /// The memfd that holds the bytes from now on.
     pub(super) fn memfd(&mut self) -> Result<Arc<HostFd>, Errno> {
-        let chunks = match &self.storage {
+        let chunks = match &mut self.storage {
             Storage::Memfd(fd) => return Ok(Arc::clone(fd)),
             Storage::Chunks(chunks) => chunks,
         };
         let fd = memfd_create(c"stockade-file", MemfdFlags::CLOEXEC).map_err(host)?;
         ftruncate(&fd, self.size).map_err(host)?;
         for (index, chunk) in chunks {
+            chunk.load()?;
             let base = index * CHUNK;
             let len = (chunk.bytes.len() as u64).min(self.size.saturating_sub(base)) as usize;
             let mut done = 0;

@@ -1,13 +1,15 @@
 //! The saved form of [`Content`], and its pages.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
-use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage, host, page_bits};
+use super::chunk::{Chunk, page_bits};
+use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage, host};
 use crate::fs::tmpfs::{Budget, Seals};
 use crate::persist::contents::{check_run, restore_run, save_file};
 use crate::persist::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
@@ -96,21 +98,7 @@ impl Content {
         match &self.storage {
             Storage::Memfd(fd) => save_file(fd, self.size, object, sink),
             Storage::Chunks(chunks) => {
-                for (index, chunk) in chunks {
-                    let mut at = 0;
-                    while at < chunk.bytes.len() {
-                        let is_written = |at: usize| chunk.written >> (at as u64 / PAGE) & 1 == 1;
-                        let mut end = at;
-                        while end < chunk.bytes.len() && is_written(end) {
-                            end += PAGE as usize;
-                        }
-                        if let Some(bytes) = chunk.bytes.get(at..end).filter(|bytes| !bytes.is_empty()) {
-                            sink.write(object, index * CHUNK + at as u64, bytes)?;
-                        }
-                        at = end + PAGE as usize;
-                    }
-                }
-                Ok(())
+                chunks.iter().try_for_each(|(index, chunk)| save_chunk(*index, chunk, object, sink))
             }
         }
     }
@@ -137,13 +125,74 @@ impl Content {
         while at < run.end() {
             let (within, part) = ((at % CHUNK) as usize, (run.end() - at).min(CHUNK - at % CHUNK));
             let end = within + part as usize;
-            let chunk = self.chunk_for(at / CHUNK, within, part as usize).map_err(refused)?;
-            let bytes = chunk.bytes.get_mut(within..end).ok_or_else(|| refused(Errno::EIO))?;
-            let read = source.read(run.data.saturating_add(at - run.address), bytes);
-            read.map_err(|e| RestoreError::new(format!("contents at {at:#x}: {e}")))?;
-            chunk.written |= page_bits(within, end);
+            let data = run.data.saturating_add(at - run.address);
+            match source.file(data) {
+                Some((file, offset)) if self.is_stored(at / CHUNK) => {
+                    self.store(at / CHUNK, file, (within, end), offset).map_err(refused)?;
+                }
+                _ => {
+                    let chunk = self.chunk_for(at / CHUNK, within, part as usize).map_err(refused)?;
+                    let bytes = chunk.bytes.get_mut(within..end).ok_or_else(|| refused(Errno::EIO))?;
+                    let read = source.read(data, bytes);
+                    read.map_err(|e| RestoreError::new(format!("contents at {at:#x}: {e}")))?;
+                    chunk.written |= page_bits(within, end);
+                }
+            }
             at += part;
         }
         Ok(())
     }
+
+    /// Whether the bytes of a chunk can be left in an image.
+    fn is_stored(&self, index: u64) -> bool {
+        let Storage::Chunks(chunks) = &self.storage else { return false };
+        chunks.get(&index).is_none_or(|chunk| !chunk.is_loaded())
+    }
+
+    /// Leaves bytes of a chunk in an image until they are changed.
+    fn store(
+        &mut self,
+        index: u64,
+        file: Arc<File>,
+        range: (usize, usize),
+        offset: u64,
+    ) -> Result<(), Errno> {
+        let Storage::Chunks(chunks) = &mut self.storage else { return Err(Errno::EIO) };
+        // As large as it would be if it had been written.
+        let len = if index == 0 { range.1.next_multiple_of(PAGE as usize) } else { CHUNK as usize };
+        let more = len.saturating_sub(chunks.get(&index).map_or(0, Chunk::len)) as u64;
+        self.budget.take(more)?;
+        self.charged += more;
+        chunks.entry(index).or_default().store(file, range, offset, len);
+        Ok(())
+    }
+}
+
+/// Gives the pages of a chunk that were written.
+fn save_chunk(
+    index: u64,
+    chunk: &Chunk,
+    object: PageObject,
+    sink: &mut dyn PageSink,
+) -> Result<(), SaveError> {
+    let is_written = |at: usize| at < chunk.len() && chunk.written >> (at as u64 / PAGE) & 1 == 1;
+    let mut at = 0;
+    while at < chunk.len() {
+        if !is_written(at) {
+            at += PAGE as usize;
+            continue;
+        }
+        let space = sink.space()?;
+        let mut end = at;
+        while end - at < space.len() && is_written(end) {
+            end += PAGE as usize;
+        }
+        let address = index * CHUNK + at as u64;
+        let error = |error| SaveError::Memory { object, at: address, error };
+        let bytes = space.get_mut(..end - at).ok_or(Errno::EIO).map_err(error)?;
+        chunk.copy(at, bytes).map_err(error)?;
+        sink.fill(object, address, end - at)?;
+        at = end;
+    }
+    Ok(())
 }
