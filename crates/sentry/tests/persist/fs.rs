@@ -441,7 +441,8 @@ fn volumes_are_bound_anew() {
             char *mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, deleted, 0);
             CHECK(mapped != MAP_FAILED && !unlink("/tmp/volume/deleted"));
             /* Another of the same name is another. */
-            int other = make("/tmp/volume/deleted", "other");
+            int other = make("/tmp/volume/deleted", "other"), only = open("/tmp/bounded/only", O_CREAT | O_WRONLY | O_APPEND, 0600);
+            CHECK(write(only, "one", 3) == 3 && !unlink("/tmp/bounded/only"));
             int reader = open("/tmp/volume/fifo", O_RDONLY | O_NONBLOCK), writer = open("/tmp/volume/fifo", O_WRONLY);
             CHECK(other >= 0 && reader >= 0 && writer >= 0 && write(writer, "queued", 6) == 6);
             mkdir("/tmp/volume/old", 0755);
@@ -455,6 +456,8 @@ fn volumes_are_bound_anew() {
                 mapped[0] = 'D';
                 CHECK(pread(again, text, 1, 0) == 1 && text[0] == 'D');
                 if (!round) CHECK(write(again, " more", 5) == 5);
+                struct stat of_only;
+                CHECK(write(only, "more", 4) == 4 && read(only, text, 1) < 0 && errno == EBADF && !fstat(only, &of_only) && of_only.st_size == 7 + 4 * round);
                 CHECK(lseek(deleted, 0, SEEK_HOLE) == 4096 && lseek(deleted, 4096, SEEK_DATA) == 1 << 20);
                 if (!round) CHECK(pwrite(single, "S", 1, 0) == 1);
                 int more = open("/tmp/volume/fifo", O_WRONLY);

@@ -355,7 +355,11 @@ impl Inode for HostInode {
                 if let Some(fd) = open {
                     return Ok(HostFile::new(self, fd));
                 }
-                let fd = self.open_fd(access)?;
+                let fd = match self.open_fd(if access == OFlags::WRONLY { OFlags::RDWR } else { access }) {
+                    // Contents are saved by it if its name goes, where that is possible.
+                    Err(Errno::EACCES) if access == OFlags::WRONLY => self.open_fd(access)?,
+                    fd => fd?,
+                };
                 if !self.note(self.fs.attrs_of(&stat_in(&fd, b"")?)) {
                     return Err(Errno::ENOENT);
                 }

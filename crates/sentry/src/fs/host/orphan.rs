@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, Mode, fchmod, ftruncate, memfd_create};
 use stockade_abi::Errno;
+use stockade_abi::general as c;
 
+use super::file::access_of;
 use super::{HostInode, host, stat_in};
 use crate::persist::contents::{check_run, restore_run, save_file};
 use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError};
@@ -27,9 +29,13 @@ impl HostInode {
         }
     }
 
-    /// Has its contents saved, by a descriptor that is open.
-    pub(super) fn save_orphan(&self, fd: &Arc<HostFd>) {
-        self.orphan.lock().get_or_insert_with(|| Arc::clone(fd));
+    /// Has its contents saved, by a descriptor that is open; false if they cannot be read by it.
+    pub(super) fn save_orphan(&self, fd: &Arc<HostFd>) -> bool {
+        let mut orphan = self.orphan.lock();
+        if orphan.is_none() && access_of(fd) != c::O_WRONLY {
+            *orphan = Some(Arc::clone(fd));
+        }
+        orphan.is_some()
     }
 
     /// The file in memory that takes its place, made if there is none yet.

@@ -157,8 +157,8 @@ impl HostFileState {
         let unsavable = |e: Errno| Unsavable::new(inode.display(), e.to_string());
         let attrs = inode.attrs_of(&stat_in(fd, b"").map_err(unsavable)?);
         let orphan = inode.is_orphan().then_some(attrs.mode);
-        if orphan.is_some() {
-            inode.save_orphan(fd);
+        if orphan.is_some() && !inode.save_orphan(fd) {
+            return Err(Unsavable::new(inode.display(), "it was deleted, and may not be read"));
         }
         let (size, mtime, access) = (attrs.size, attrs.mtime, access_of(fd));
         let inode: Arc<dyn Inode> = inode.clone();
