@@ -79,7 +79,7 @@ impl TimerFd {
         if state.armed && state.next <= self.now(state) {
             state.armed = false;
             state.rests = true;
-            state.ticks += 1;
+            state.ticks = state.ticks.saturating_add(1);
         }
     }
 

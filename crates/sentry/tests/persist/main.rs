@@ -6,6 +6,7 @@ mod forge;
 mod fresh;
 mod fs;
 mod hostile;
+mod hostile_ipc;
 mod image;
 mod ipc;
 mod memory;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use stockade_abi::Errno;
 use stockade_platform::Notify;
@@ -256,16 +257,27 @@ impl Sandbox {
     }
 
     /// Restores an image beside it, and ends that.
-    pub(crate) fn try_restore(&self, mut image: Image) -> Result<(), RestoreError> {
+    pub(crate) fn try_restore(&self, image: Image) -> Result<(), RestoreError> {
+        self.try_for(image, Duration::ZERO).map(drop)
+    }
+
+    /// Restores an image beside it, without a standard input or output, and ends that if it goes on for long; else its
+    /// status.
+    pub(crate) fn try_run(&self, image: Image) -> Result<Option<i32>, RestoreError> {
+        self.try_for(image, Duration::from_secs(2))
+    }
+
+    fn try_for(&self, mut image: Image, time: Duration) -> Result<Option<i32>, RestoreError> {
         let state = KernelState::from_bytes(&image.state)?;
         let config = state.info.config.clone();
         let mut host = Host { directory: &self.directory, root: &self.root, streams: HashMap::new() };
         let platform = Arc::clone(&self.kernel.platform);
         let restored = Kernel::restore(platform, config, state, &mut image, &mut host)?;
         let kernel = restored.go();
+        let status = kernel.wait_for(time);
         kernel.shut_down(9);
         kernel.wait();
-        Ok(())
+        Ok(status)
     }
 
     /// Restores an image beside it.

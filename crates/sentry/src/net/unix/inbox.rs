@@ -176,6 +176,7 @@ impl Inbox {
             && let Some(last) = self.segments.back_mut()
             && last.rights.is_none()
             && last.creds == creds
+            && Arc::ptr_eq(&last.credit, credit)
             && last.data.len() < PIECE
         {
             let old = last.data.len();
