@@ -10,7 +10,7 @@ use stockade_abi::socket::{Mmsghdr, Msghdr};
 use stockade_abi::time::Timespec;
 
 use super::control::{self, ControlOut};
-use super::rw::wait_on;
+use super::rw::{done_before, skip_done, wait_on};
 use super::socket::{ADDRESS_MAX, sockaddr_in, while_blocked};
 use super::{Args, Ctx, SysResult};
 use crate::io::Sink;
@@ -25,7 +25,11 @@ const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 fn send(ctx: &Ctx, file: &File, message: &mut Outgoing<'_>) -> SysResult {
     let socket = socket_of(file)?;
     let waits = !file.is_nonblocking() && message.flags & n::MSG_DONTWAIT == 0;
-    let mut done = 0;
+    let mut done = if socket.is_stream() { skip_done(ctx, message.src)? } else { 0 };
+    if done > 0 {
+        // They went with the first byte.
+        message.rights = None;
+    }
     let result = loop {
         match send_some(ctx, file, socket, message, waits) {
             Ok(n) => {
@@ -38,7 +42,7 @@ fn send(ctx: &Ctx, file: &File, message: &mut Outgoing<'_>) -> SysResult {
         }
     };
     match result {
-        Err(_) if done > 0 => Ok(done),
+        Err(e) if done > 0 => done_before(ctx, done, e),
         Err(Errno::EPIPE) => {
             if socket.is_stream() && message.flags & n::MSG_NOSIGNAL == 0 {
                 ctx.task.raise(SIGPIPE);

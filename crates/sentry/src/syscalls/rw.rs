@@ -101,7 +101,7 @@ pub(super) fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Opt
 }
 
 fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -> SysResult {
-    let mut done = 0;
+    let mut done = skip_done(ctx, src)?;
     let result = loop {
         let step = blocking(ctx, file, Readiness::WRITABLE, || match offset {
             Some(offset) => file.write_at(src, offset + done as i64),
@@ -118,7 +118,7 @@ fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) 
         }
     };
     match result {
-        Err(_) if done > 0 => Ok(done),
+        Err(e) if done > 0 => done_before(ctx, done, e),
         Err(Errno::EPIPE) => {
             if file.ops().breaks_with_signal() {
                 ctx.task.raise(SIGPIPE);
@@ -127,6 +127,32 @@ fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) 
         }
         other => other,
     }
+}
+
+/// Passes over what the call that this one makes anew had written; how much that is.
+///
+/// # Errors
+/// EFAULT
+pub(super) fn skip_done(ctx: &Ctx, src: &mut dyn Source) -> SysResult {
+    let done = ctx.patience.take_done();
+    let (mut scratch, mut left) = ([0; 1024], done);
+    while left > 0 {
+        let len = scratch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match src.take(&mut scratch[..len])? {
+            0 => break,
+            n => left -= n as u64,
+        }
+    }
+    Ok(done - left)
+}
+
+/// What a call that has written a part ends with: that, unless it goes on behind it.
+pub(super) fn done_before(ctx: &Ctx, done: u64, error: Errno) -> SysResult {
+    if error == Errno::ERESTARTSYS && ctx.task.is_only_saved() {
+        ctx.patience.keep_done(done);
+        return Err(error);
+    }
+    Ok(done)
 }
 
 pub(super) fn read(ctx: &mut Ctx, a: &Args) -> SysResult {

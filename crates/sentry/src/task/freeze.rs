@@ -34,6 +34,8 @@ pub(crate) struct Standing {
     pub(crate) restart: Option<(u64, Errno)>,
     /// When that ends by itself.
     pub(crate) deadline: Option<Instant>,
+    /// Bytes that it had written.
+    pub(crate) done: u64,
 }
 
 /// A kernel in which nobody moves, for as long as this lives.
@@ -178,7 +180,7 @@ impl Drop for Frozen {
 
 impl Task {
     /// Whether a call ended for the sake of saving, and for nothing that the guest may see.
-    pub(super) fn is_only_saved(&self) -> bool {
+    pub(crate) fn is_only_saved(&self) -> bool {
         let pending = self.work();
         if pending & work::SAVE == 0 || pending & (work::STOP | work::EXIT) != 0 {
             return false;
@@ -208,7 +210,12 @@ impl Ctx {
         // A frame that the guest destroyed ends it when it goes on.
         context.fp = Some(self.thread().fp_state().unwrap_or_else(|_| FpState::default()));
         let task = Arc::clone(&self.task);
-        *task.standing.lock() = Some(Standing { context, restart, deadline: self.patience.kept() });
+        *task.standing.lock() = Some(Standing {
+            context,
+            restart,
+            deadline: self.patience.kept(),
+            done: self.patience.kept_done(),
+        });
         let over = || {
             let pending = task.work();
             pending & work::SAVE == 0 || pending & work::EXIT != 0 && !task.kernel.is_frozen()

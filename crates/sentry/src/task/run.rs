@@ -44,7 +44,7 @@ fn serve(task: &Arc<Task>, from: Standing, child_tid: u64) {
     super::current::set_current(Some(Arc::clone(task)));
     let status = match begin(task, from.context, child_tid) {
         Some(mut ctx) => {
-            ctx.patience.set_kept(from.deadline);
+            ctx.patience.set_kept(from.deadline, from.done);
             let status = ctx.serve(from.restart);
             ctx.leave();
             status
@@ -296,9 +296,13 @@ impl Ctx {
                     Action::Exit(status) => self.task.exit_group(status),
                     Action::Stop(signo) => self.task.start_group_stop(signo),
                     Action::Handle { action, info, mask } => {
+                        let done = self.patience.kept_done();
                         self.patience.forget();
-                        if let Some((number, error)) = restart.take() {
-                            self.resolve_restart(number, error, Some(&action));
+                        match restart.take() {
+                            // A part of it was written: that is what it ends with.
+                            Some(_) if done > 0 => self.thread().context_mut().regs.rax = done,
+                            Some((number, error)) => self.resolve_restart(number, error, Some(&action)),
+                            None => {}
                         }
                         self.enter_handler(&action, &info, mask);
                     }

@@ -129,6 +129,9 @@ struct StandingState {
     fp: ByteBuf,
     restart: Option<(u64, i32)>,
     deadline: Option<Deadline>,
+    /// Bytes that the call had written, if it is made again.
+    #[serde(default)]
+    done: u64,
 }
 
 /// [`TaskSignals`](super::TaskSignals)
@@ -142,7 +145,7 @@ struct SignalsState {
 
 impl StandingState {
     fn save(standing: Standing) -> Self {
-        let Standing { context, restart, deadline } = standing;
+        let Standing { context, restart, deadline, done } = standing;
         Self {
             regs: context.regs,
             fs_base: context.fs_base,
@@ -150,6 +153,7 @@ impl StandingState {
             fp: ByteBuf::from(context.fp.unwrap_or_default().0),
             restart: restart.map(|(number, error)| (number, error.raw())),
             deadline: deadline.map(Deadline::of),
+            done,
         }
     }
 
@@ -160,7 +164,11 @@ impl StandingState {
         }
         let fp = Some(FpState(self.fp.into_vec()));
         let context = Context { regs: self.regs, fs_base: self.fs_base, gs_base: self.gs_base, fp };
-        Ok(Standing { context, restart, deadline: self.deadline.map(Deadline::instant) })
+        if i64::try_from(self.done).is_err() || self.done > 0 && restart.is_none() {
+            return Err(RestoreError::new("a call that has written more than can be"));
+        }
+        let deadline = self.deadline.map(Deadline::instant);
+        Ok(Standing { context, restart, deadline, done: self.done })
     }
 }
 
