@@ -1,8 +1,10 @@
 //! Programs that are saved in the middle of a call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stockade_sentry::persist::SaveError;
+use stockade_sentry::vfs::{FileOps, anon};
 
 use crate::sandbox::Sandbox;
 
@@ -34,24 +36,33 @@ fn a_read_that_waits_goes_on() {
     assert_eq!(sandbox.finish(), 7 << 8);
 }
 
+/// What is open of a kind that has no saved form.
+struct Formless;
+
+impl FileOps for Formless {}
+
 #[test]
 fn what_cannot_be_saved_is_named_and_the_sandbox_goes_on() {
     let mut sandbox = Sandbox::start(
         r#"
         int main(void) {
             char line[64];
-            if (open("/program.c", O_RDONLY) < 0) return 1;
             SAY("ready");
             hear(line, sizeof line);
             return 3;
         }"#,
     );
     sandbox.expect("ready");
-    // Nobody can find it again.
-    std::fs::remove_file(sandbox.directory().join("program.c")).unwrap();
+    // All that guests can open has a form: this has none.
+    let task = sandbox.kernel().tree.lock().tasks.values().next().cloned().unwrap();
+    let file = anon::file("[formless]", Arc::new(Formless), 0);
+    let fd = task.files().add(file, false, 1024).unwrap();
     let Err(SaveError::Unsavable(problems)) = sandbox.save() else { panic!("it was saved") };
     assert!(!problems.is_empty() && problems.iter().all(|p| !p.why.is_empty()), "{problems:?}");
     assert_eq!(sandbox.kernel().task_count(), 1);
+    assert!(problems[0].to_string().contains("Formless"), "{problems:?}");
+    drop(task.files().remove(fd));
+    assert!(sandbox.save().is_ok());
     sandbox.say("");
     assert_eq!(sandbox.finish(), 3 << 8);
 }
