@@ -143,10 +143,10 @@ impl Stockade<'_> {
         let mut command = self.command();
         command.args(["do", "-q", "--id", program.name(), "-v"]).arg(self.dir);
         command.args(["--memory", "4G", "--"]).args(program.argv()).process_group(0);
-        let running = Running(command.spawn()?);
+        let mut running = Running(command.spawn()?);
         let end = Instant::now() + Duration::from_secs(60);
         while !ready.exists() {
-            if Instant::now() > end {
+            if Instant::now() > end || running.0.try_wait()?.is_some() {
                 bail!("{} does not start", program.name());
             }
             thread::sleep(Duration::from_millis(5));

@@ -162,7 +162,8 @@ impl MemoryManager {
         vma: &Vma,
         mut read: impl FnMut(u64, &mut [u8]) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        self.map_host(range, &Vma { prot: Prot::READ | Prot::WRITE, ..vma.clone() }, false)?;
+        let open = Prot::READ | Prot::WRITE;
+        self.map_host(range, &Vma { prot: open, ..vma.clone() }, false)?;
         let mut buffer = vec![0; CHUNK.min(range.end - range.start) as usize];
         let mut at = range.start;
         while at < range.end {
@@ -173,7 +174,9 @@ impl MemoryManager {
             }
             at += bytes.len() as u64;
         }
-        self.space.apply(&[MemoryOp::Protect(range.clone(), host_prot(vma.prot))]).map_err(|(_, e)| e)
+        let prot = host_prot(vma.prot);
+        let protect = (prot != open).then(|| MemoryOp::Protect(range.clone(), prot));
+        self.space.apply(protect.as_slice()).map_err(|(_, e)| e)
     }
 
     /// Whether an image is mapped at an address and has no byte there any longer. Then the sandbox ends.

@@ -39,10 +39,9 @@ impl MemoryManager {
         let mut pages = state.pages(source, object)?;
         if pages.len() > MAX_MAPPED {
             // The longest are those that it is worth for.
-            let mut lengths: Vec<u64> = pages.iter().map(Pages::len).collect();
-            lengths.sort_unstable_by_key(|&length| std::cmp::Reverse(length));
-            let shortest = lengths.get(MAX_MAPPED).copied().unwrap_or(0);
-            pages.iter_mut().filter(|p| p.len() <= shortest).for_each(|p| p.place = None);
+            let mut order: Vec<&mut Pages> = pages.iter_mut().collect();
+            order.sort_by_key(|pages| std::cmp::Reverse(pages.len()));
+            order.into_iter().skip(MAX_MAPPED).for_each(|pages| pages.place = None);
         }
         self.map_beneath(&state, &pages).map_err(refused)?;
         self.map_images(&mut state, &mut pages).map_err(refused)?;

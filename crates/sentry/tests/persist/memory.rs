@@ -443,6 +443,36 @@ fn what_was_never_touched_is_in_the_next_image_too() {
     assert_eq!(sandbox.finish(), 0);
 }
 
+/// More separate pages than an address space may have mappings, in room of which most is never used.
+#[test]
+fn sparse_memory_comes_back() {
+    let mut sandbox = start(
+        r#"
+        int main(void) {
+            const uint64_t step = 8 * PAGE, count = 40000, room = 1ul << 45;
+            char *sparse = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            CHECK(sparse != MAP_FAILED);
+            CHECK(!mprotect(sparse + room / 2, step * count, PROT_READ | PROT_WRITE));
+            for (uint64_t i = 0; i < count; i++) sparse[room / 2 + i * step] = i % 100 + 1;
+            turn("ready");
+            for (uint64_t i = 0; i < count; i++) CHECK(sparse[room / 2 + i * step] == i % 100 + 1);
+            ZERO(sparse + room / 2 + PAGE, 7);
+            CHECK(!madvise(sparse + room / 2, step * count, MADV_DONTNEED));
+            ZERO(sparse + room / 2, 8);
+            CHECK(!munmap(sparse, room));
+            say("end");
+            return 0;
+        }"#,
+    );
+    sandbox.expect("ready");
+    let image = sandbox.save().unwrap();
+    assert!(image.data < 41_000 * 4096, "{} pages", image.data / 4096);
+    sandbox = sandbox.save_and_restore();
+    sandbox.say("go");
+    sandbox.expect("end");
+    assert_eq!(sandbox.finish(), 0);
+}
+
 #[test]
 fn an_image_that_is_cut_off_ends_the_sandbox() {
     for order in ["touch", "write"] {
