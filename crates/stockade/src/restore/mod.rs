@@ -5,7 +5,7 @@ mod many;
 mod saved;
 
 use crate::cli::{CloneArgs, RestoreArgs, Verify};
-use crate::config::SandboxConfig;
+use crate::config::{OverlayConfig, SandboxConfig};
 use crate::failure::Failure;
 use crate::plan::{Detach, Plan, Source, made_up_id};
 use crate::run::say;
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Fa
             crate::detached::run(&plan, detach, state_dir, |boot| sentry::restore(boot, saved))
         }
         (Some(detach), Some(count)) => {
+            several(&plan.sandbox)?;
             let names = numbered(args.id.as_deref(), &had, count, &state)?;
             run_all(&plan, detach, state_dir, &names, saved)
         }
@@ -95,11 +96,23 @@ pub(crate) fn clones(file: File, args: &CloneArgs, state_dir: Option<&Path>) -> 
     let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
     let source = Source { file: Arc::new(source), inherited, id: None, clocks };
     let detach = Detach { remove: args.rm };
+    several(&config)?;
     let had = config.id.clone();
     let sandbox = without_terminal(config);
     let plan = Plan { sandbox, timeout: None, quiet: args.quiet, detach: Some(detach), image: Some(source) };
     let names = numbered(args.name.as_deref(), &had, args.count, &StateDir::open(state_dir)?)?;
     run_all(&plan, detach, state_dir, &names, Saved { image, name: what, check: false })
+}
+
+/// Whether there can be several of a sandbox at once.
+fn several(config: &SandboxConfig) -> Result<(), Failure> {
+    match &config.root.overlay {
+        OverlayConfig::Memory | OverlayConfig::None => Ok(()),
+        OverlayConfig::Dir(path) => Err(Failure::new(
+            format!("its changes are kept in {}, which is for one sandbox at a time", path.display()),
+            "make copies of sandboxes whose --overlay is memory or none",
+        )),
+    }
 }
 
 /// Nobody watches the terminal that it had.

@@ -67,3 +67,56 @@ fn is_plain(what: &str, path: &Path) -> Result<(), String> {
         Err(format!("{what} is no absolute path: {}", path.to_string_lossy().escape_default()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn description() -> Value {
+        json!({
+            "id": "box", "hostname": "host", "root": {"path": "/", "overlay": "memory"},
+            "volumes": [{"source": "/srv/a", "destination": "/a", "read_only": true}],
+            "process": {
+                "argv": ["sh"], "env": [], "cwd": "/", "uid": 0, "gid": 0, "groups": [], "umask": 18, "nice": 0,
+                "rlimits": [], "blocked_signals": 0, "ignored_signals": 0
+            },
+            "limits": {"memory": 1 << 30, "tasks": 10, "descriptors": 100, "disk": 5, "cpus": null},
+            "strace": "off", "log": {"file": null, "format": "text", "level": "warn"}, "annotations": {}
+        })
+    }
+
+    /// With something else in one place.
+    fn checked(place: &str, value: Value) -> Result<(), String> {
+        let mut description = description();
+        *description.pointer_mut(place).unwrap() = value;
+        check(&serde_json::from_value(description).map_err(|e| e.to_string())?)
+    }
+
+    #[test]
+    fn what_options_cannot_say_is_refused() {
+        assert_eq!(checked("/hostname", json!("other")), Ok(()));
+        for (place, value) in [
+            ("/id", json!("../box")),
+            ("/id", json!("")),
+            ("/hostname", json!("a b\n")),
+            ("/root/path", json!("srv")),
+            ("/root/path", json!("/srv/../etc")),
+            ("/root/overlay", json!({"dir": "up"})),
+            ("/volumes/0/source", json!("/a\u{0}")),
+            ("/volumes/0/destination", json!("b")),
+            ("/volumes", json!(7)),
+            ("/process/umask", json!(0o1000)),
+            ("/process/nice", json!(20)),
+            ("/limits/memory", json!(1)),
+            ("/limits/memory", json!(-1)),
+            ("/limits/tasks", json!(0)),
+            ("/limits/descriptors", json!(2_000_000)),
+            ("/limits/cpus", json!({"thousandths": 0})),
+        ] {
+            assert!(checked(place, value.clone()).is_err(), "{place} {value}");
+        }
+        let many: Vec<Value> = vec![description()["volumes"][0].clone(); VOLUMES + 1];
+        assert!(checked("/volumes", json!(many)).unwrap_err().contains("1025 volumes"));
+    }
+}

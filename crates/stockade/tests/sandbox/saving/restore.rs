@@ -1,5 +1,7 @@
 //! What is restored goes on where it stood.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use super::{Front, Place, until};
@@ -92,4 +94,58 @@ fn many_are_numbered() {
     ids.sort();
     assert_eq!(ids, ["box", "box-1", "box-2", "box-3", "box-4", "box-5"]);
     drop::<Front>(front);
+}
+
+/// Everything as somebody who is not root.
+#[test]
+fn an_ordinary_user_saves_and_restores() {
+    let mut shell = Command::new(env!("CARGO_BIN_EXE_stockade"));
+    shell.args(["--state-dir", "STATE", "version"]);
+    let (reachable, user) = crate::as_user(&shell);
+    let directory = reachable.path().join("user");
+    std::fs::create_dir(&directory).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&directory, Some(54321), Some(54321)).unwrap();
+    }
+    let program = reachable.path().join("stockade");
+    let script = format!(
+        "cd {dir} && s='{program} --state-dir {dir}/state' && mkfifo in
+        $s do --id box -- sh -c 'echo up >/tmp/up; while read line; do echo $line; done; id -u' <in >out 2>said & exec 3>in
+        until $s exec box test -e /tmp/up 2>/dev/null; do sleep 0.05; done
+        $s save box image && wait; exec 3>&-
+        echo word | $s restore image; echo $? $(stat -c %a image); cat said",
+        dir = directory.display(),
+        program = program.display()
+    );
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new(user.get_program());
+        command.args(["--reuid=54321", "--regid=54321", "--clear-groups", "sh", "-c", &script]);
+        command
+    } else {
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        command
+    };
+    let uid = if rustix::process::geteuid().is_root() { 54321 } else { rustix::process::geteuid().as_raw() };
+    let (out, said, status) = crate::run(&mut command);
+    let want = format!(
+        "word\n{uid}\n0 400\nstockade: sandbox box: saved, and ended here\n  hint: `stockade restore` goes on with it\n"
+    );
+    assert_eq!((out, &*said, status), (want, "", Some(0)));
+}
+
+/// A directory that keeps changes is for one at a time.
+#[test]
+fn an_overlay_directory_is_not_shared() {
+    let place = Place::new();
+    let options = ["--overlay", &place.at("changes")];
+    let mut front =
+        place.start("box", &options, &["sh", "-c", "echo kept >/kept; echo up; read line; cat /kept"]);
+    front.expect("up");
+    let (_, said, status) = place.state.run(&["clone", "box"]);
+    assert!(said.contains("is for one sandbox at a time") && status == Some(125), "{said}");
+    let mut front = place.cycle("box", front, "image");
+    front.say("go");
+    front.expect("kept");
+    assert_eq!(front.end().2, Some(0));
 }
