@@ -313,6 +313,12 @@ impl MemoryManager {
         self.processes.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Whether any process has it.
+    #[must_use]
+    pub fn has_process(&self) -> bool {
+        self.processes.load(Ordering::Acquire) > 0
+    }
+
     /// Whether only one process has it.
     #[must_use]
     pub fn is_private(&self) -> bool {

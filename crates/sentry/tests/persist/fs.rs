@@ -200,6 +200,8 @@ fn files_of_the_kernel_are_read_on() {
             snprintf(path, sizeof path, "/proc/%d/stat", child);
             int stat_fd = open(path, O_RDONLY), comm = open("/proc/self/comm", O_RDWR);
             int cpus = open("/sys/devices/system/cpu/online", O_RDONLY), param = open("/proc/sys/kernel/hostname", O_RDONLY);
+            snprintf(path, sizeof path, "/proc/%d/mem", child);
+            int gone = open(path, O_RDONLY);
             int zero = open("/dev/zero", O_RDWR), full = open("/dev/full", O_WRONLY), self = open("/proc/self/fd/0", O_PATH | O_NOFOLLOW);
             int ns = open("/proc/self/ns/mnt", O_RDONLY), uts = open("/proc/self/ns/uts", O_RDONLY), net = open("/proc/self/ns/net", O_RDONLY);
             int mem = open("/proc/self/mem", O_RDWR), dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY), path_only = open("/etc/passwd", O_PATH);
@@ -218,6 +220,7 @@ fn files_of_the_kernel_are_read_on() {
                     kill(child, SIGKILL);
                     CHECK(waitpid(child, NULL, 0) == child);
                 }
+                CHECK(gone >= 0 && pread(gone, again, 4, (off_t)path) <= 0);
                 CHECK(pread(stat_fd, again, 64, 0) < 0 && errno == ESRCH);
                 CHECK(pwrite(comm, "other", 5, 0) == 5 && pread(comm, again, 64, 0) == 6 && !memcmp(again, "other\n", 6));
                 CHECK(pread(cpus, again, 64, 0) == 4 && !memcmp(again, "0-1\n", 4));

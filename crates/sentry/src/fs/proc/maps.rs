@@ -181,23 +181,25 @@ pub(super) fn memory(subject: &Subject) -> Node {
     Node::Opened(Box::new(move || {
         subject.check_access()?;
         let mm = subject.task()?.mm().ok_or(Errno::ESRCH)?;
-        Ok(Arc::new(Memory(mm)))
+        Ok(Arc::new(Memory(Some(mm))))
     }))
 }
 
-pub(super) struct Memory(pub(super) Arc<MemoryManager>);
+/// The memory of a process; none if that had ended when the kernel was saved.
+pub(super) struct Memory(pub(super) Option<Arc<MemoryManager>>);
 
 /// Bytes copied at once.
 const CHUNK: usize = 64 << 10;
 
 impl FileOps for Memory {
     fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
+        let Some(mm) = &self.0 else { return Ok(0) };
         let mut buf = vec![0; dst.remaining().min(CHUNK)];
         let mut done = 0;
         while dst.remaining() > 0 {
             let want = dst.remaining().min(CHUNK);
             let at = offset.checked_add(done as u64).ok_or(Errno::EIO)?;
-            match self.0.read(at, &mut buf[..want]) {
+            match mm.read(at, &mut buf[..want]) {
                 Ok(0) => break,
                 Ok(n) => done += dst.put(&buf[..n])?,
                 Err(_) if done > 0 => break,
@@ -208,12 +210,13 @@ impl FileOps for Memory {
     }
 
     fn write(&self, _file: &File, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
+        let Some(mm) = &self.0 else { return Ok(0) };
         let mut buf = vec![0; src.remaining().min(CHUNK)];
         let mut done = 0;
         while src.remaining() > 0 {
             let n = src.take(&mut buf)?;
             let at = offset.checked_add(done as u64).ok_or(Errno::EIO)?;
-            match self.0.write(at, &buf[..n]) {
+            match mm.write(at, &buf[..n]) {
                 Ok(w) if w == n => done += w,
                 Ok(w) => return Ok(done + w),
                 Err(_) if done > 0 => break,
@@ -224,7 +227,7 @@ impl FileOps for Memory {
     }
 
     fn save(&self, saver: &mut Saver) -> Result<FileOpsState, Unsavable> {
-        Ok(FileOpsState::Proc(ProcFileState::save_memory(&self.0, saver)))
+        Ok(FileOpsState::Proc(ProcFileState::save_memory(self, saver)))
     }
 
     fn is_seekable(&self) -> bool {

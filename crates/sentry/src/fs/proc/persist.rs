@@ -11,7 +11,6 @@ use super::maps::Memory;
 use super::root::Root;
 use super::text::TextFile;
 use super::{ProcFs, root_inode};
-use crate::mm::MemoryManager;
 use crate::mm::persist::MemoryManagerState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::task::persist::PidNamespaceState;
@@ -107,8 +106,8 @@ pub enum ProcFileState {
     },
     /// The memory of a process.
     Memory {
-        /// Which one.
-        mm: Id<MemoryManagerState>,
+        /// Which one; none if it has ended.
+        mm: Option<Id<MemoryManagerState>>,
     },
 }
 
@@ -131,8 +130,9 @@ impl ProcFileState {
         Self::Text { inode: id(&file.inode, saver), made: file.made.lock().clone().map(ByteBuf::from) }
     }
 
-    pub(super) fn save_memory(mm: &Arc<MemoryManager>, saver: &mut Saver) -> Self {
-        Self::Memory { mm: saver.id(mm) }
+    pub(super) fn save_memory(memory: &Memory, saver: &mut Saver) -> Self {
+        let mm = memory.0.as_ref().filter(|mm| mm.has_process());
+        Self::Memory { mm: mm.map(|mm| saver.id(mm)) }
     }
 
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn FileOps>, RestoreError> {
@@ -145,7 +145,7 @@ impl ProcFileState {
                 }
                 Ok(Arc::new(TextFile { inode, made: Mutex::new(made) }))
             }
-            Self::Memory { mm } => Ok(Arc::new(Memory(restorer.get(mm)?))),
+            Self::Memory { mm } => Ok(Arc::new(Memory(mm.map(|mm| restorer.get(mm)).transpose()?))),
         }
     }
 }
