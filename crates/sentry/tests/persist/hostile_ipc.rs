@@ -1,4 +1,4 @@
-//! States of pipes, sockets, terminals and their kin that nobody saved: values replaced by others. `STOCKADE_HOSTILE=ROUNDS`
+//! States of pipes, sockets, terminals and their kin that nobody saved: values replaced by others. `STOCKADE_FORGED=ROUNDS`
 //! has it try more of them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -193,7 +193,7 @@ fn what_is_changed_does_no_harm() {
     let whole = Value::decode(&mut SliceReader::new(&image.state)).unwrap();
     let count = each_leaf(&mut whole.clone(), |_, _| {});
     assert!(count > 400, "{count}");
-    let rounds: u32 = std::env::var("STOCKADE_HOSTILE").map_or(150, |rounds| rounds.parse().unwrap());
+    let rounds: u32 = std::env::var("STOCKADE_FORGED").map_or(150, |rounds| rounds.parse().unwrap());
     let (mut random, mut refused) = (7u64, 0);
     for _ in 0..rounds {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

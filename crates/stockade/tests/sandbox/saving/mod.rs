@@ -6,6 +6,7 @@ mod live;
 mod programs;
 mod restore;
 mod save;
+mod terminal;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
