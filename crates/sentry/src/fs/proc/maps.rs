@@ -188,12 +188,19 @@ pub(super) fn memory(subject: &Subject) -> Node {
 /// The memory of a process; none if that had ended when the kernel was saved.
 pub(super) struct Memory(pub(super) Option<Arc<MemoryManager>>);
 
+impl Memory {
+    /// The memory, as long as a process has it.
+    fn of_process(&self) -> Option<&Arc<MemoryManager>> {
+        self.0.as_ref().filter(|mm| mm.has_process())
+    }
+}
+
 /// Bytes copied at once.
 const CHUNK: usize = 64 << 10;
 
 impl FileOps for Memory {
     fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
-        let Some(mm) = &self.0 else { return Ok(0) };
+        let Some(mm) = self.of_process() else { return Ok(0) };
         let mut buf = vec![0; dst.remaining().min(CHUNK)];
         let mut done = 0;
         while dst.remaining() > 0 {
@@ -210,7 +217,7 @@ impl FileOps for Memory {
     }
 
     fn write(&self, _file: &File, src: &mut dyn Source, offset: u64) -> Result<usize, Errno> {
-        let Some(mm) = &self.0 else { return Ok(0) };
+        let Some(mm) = self.of_process() else { return Ok(0) };
         let mut buf = vec![0; src.remaining().min(CHUNK)];
         let mut done = 0;
         while src.remaining() > 0 {
