@@ -23,6 +23,9 @@ pub trait Sink {
     /// As [`put`](Self::put).
     fn put_shared(&mut self, src: SharedSlice<'_>) -> Result<usize, Errno>;
 
+    /// Leaves room for up to `n` bytes as it is; returns for how many.
+    fn skip(&mut self, n: usize) -> usize;
+
     /// Takes up to `n` zero bytes; returns how many.
     ///
     /// # Errors
@@ -64,6 +67,9 @@ pub trait Source {
     /// # Errors
     /// As [`take`](Self::take).
     fn take_shared(&mut self, dst: SharedSlice<'_>) -> Result<usize, Errno>;
+
+    /// Leaves up to `n` bytes out; returns how many.
+    fn skip(&mut self, n: usize) -> usize;
 }
 
 /// A [`Sink`] over a buffer of the kernel.
@@ -103,6 +109,12 @@ impl Sink for BufSink<'_> {
         self.done += n;
         Ok(n)
     }
+
+    fn skip(&mut self, n: usize) -> usize {
+        let n = n.min(self.remaining());
+        self.done += n;
+        n
+    }
 }
 
 /// The first bytes of a [`Source`].
@@ -135,6 +147,12 @@ impl Source for Limited<'_> {
         self.left -= n;
         Ok(n)
     }
+
+    fn skip(&mut self, n: usize) -> usize {
+        let n = self.src.skip(n.min(self.left));
+        self.left -= n;
+        n
+    }
 }
 
 /// A [`Source`] over a buffer of the kernel.
@@ -166,5 +184,11 @@ impl Source for BufSource<'_> {
         let n = dst.write(self.0);
         self.0 = &self.0[n..];
         Ok(n)
+    }
+
+    fn skip(&mut self, n: usize) -> usize {
+        let n = n.min(self.0.len());
+        self.0 = &self.0[n..];
+        n
     }
 }

@@ -227,6 +227,10 @@ impl Sink for UserSink<'_> {
             })
         })
     }
+
+    fn skip(&mut self, n: usize) -> usize {
+        self.buffers.transfer(n, |_, _, len| Ok(len)).unwrap_or(0)
+    }
 }
 
 impl Source for UserSource<'_> {
@@ -246,5 +250,9 @@ impl Source for UserSource<'_> {
                 mem.space.read_to_shared(at, dst.split_at(from + more).1.split_at(len).0)
             })
         })
+    }
+
+    fn skip(&mut self, n: usize) -> usize {
+        self.buffers.transfer(n, |_, _, len| Ok(len)).unwrap_or(0)
     }
 }

@@ -10,7 +10,7 @@ use stockade_abi::socket::{Mmsghdr, Msghdr};
 use stockade_abi::time::Timespec;
 
 use super::control::{self, ControlOut};
-use super::rw::{done_before, skip_done, wait_on};
+use super::rw::{moved_so_far, wait_on};
 use super::socket::{ADDRESS_MAX, sockaddr_in, while_blocked};
 use super::{Args, Ctx, SysResult};
 use crate::io::Sink;
@@ -25,11 +25,7 @@ const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 fn send(ctx: &Ctx, file: &File, message: &mut Outgoing<'_>) -> SysResult {
     let socket = socket_of(file)?;
     let waits = !file.is_nonblocking() && message.flags & n::MSG_DONTWAIT == 0;
-    let mut done = if socket.is_stream() { skip_done(ctx, message.src)? } else { 0 };
-    if done > 0 {
-        // They went with the first byte.
-        message.rights = None;
-    }
+    let mut done = message.src.skip(ctx.patience.moved_before() as usize) as u64;
     let result = loop {
         match send_some(ctx, file, socket, message, waits) {
             Ok(n) => {
@@ -42,7 +38,7 @@ fn send(ctx: &Ctx, file: &File, message: &mut Outgoing<'_>) -> SysResult {
         }
     };
     match result {
-        Err(e) if done > 0 => done_before(ctx, done, e),
+        Err(e) if done > 0 => moved_so_far(ctx, done, e),
         Err(Errno::EPIPE) => {
             if socket.is_stream() && message.flags & n::MSG_NOSIGNAL == 0 {
                 ctx.task.raise(SIGPIPE);
@@ -71,6 +67,7 @@ fn send_some(
 fn receive(ctx: &Ctx, file: &File, dst: &mut dyn Sink, flags: u32) -> Result<Received, Errno> {
     let socket = socket_of(file)?;
     let waits = !file.is_nonblocking() && flags & n::MSG_DONTWAIT == 0;
+    let before = dst.skip(ctx.patience.moved_before() as usize);
     let mut once = || match socket.receive(dst, flags) {
         Err(Errno::EAGAIN) if waits => {
             let queue = file.ops().wait_queue().ok_or(Errno::EAGAIN)?;
@@ -79,7 +76,16 @@ fn receive(ctx: &Ctx, file: &File, dst: &mut dyn Sink, flags: u32) -> Result<Rec
         }
         other => other,
     };
-    let mut received = once()?;
+    let mut received = match once() {
+        Ok(received) => received,
+        Err(e) if before > 0 => {
+            moved_so_far(ctx, before as u64, e)?;
+            Received::default()
+        }
+        Err(e) => return Err(e),
+    };
+    received.len += before;
+    received.full_len += before;
     if waits && socket.is_stream() && flags & n::MSG_WAITALL != 0 && flags & n::MSG_PEEK == 0 {
         while received.len > 0 && received.files.is_empty() {
             match once() {
@@ -88,7 +94,11 @@ fn receive(ctx: &Ctx, file: &File, dst: &mut dyn Sink, flags: u32) -> Result<Rec
                     received.full_len += more.full_len;
                     received.files = more.files;
                 }
-                _ => break,
+                Err(e) => {
+                    moved_so_far(ctx, received.len as u64, e)?;
+                    break;
+                }
+                Ok(_) => break,
             }
         }
     }

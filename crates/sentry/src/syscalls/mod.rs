@@ -50,6 +50,7 @@ use std::sync::Arc;
 use stockade_abi::Errno;
 use stockade_platform::GuestThread;
 
+pub(crate) use self::patience::Kept;
 use self::patience::Patience;
 use crate::diagnosis;
 use crate::mm::MemoryManager;

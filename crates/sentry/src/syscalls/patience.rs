@@ -1,37 +1,56 @@
-//! Calls that are made again because all was saved: they end when they would have ended without, and those that had
-//! written a part go on behind it.
+//! What calls know that are made again because all was saved: their time-outs end when they would have ended without, and
+//! what they have moved already is not moved twice.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// The deadlines of a task's call and of the one before, and how much is done.
+/// What is known of a call that was interrupted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// When it ends by itself.
+    pub(crate) deadline: Option<Instant>,
+    /// Bytes that it has moved, from the beginning of its buffers.
+    pub(crate) moved: u64,
+}
+
+/// What is known of a task's call and of the one before.
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// Of the call, once it has one.
-    current: Cell<Option<Instant>>,
+    /// Of the call.
+    current: Cell<Kept>,
     /// Of the call that this one makes anew.
-    resumed: Cell<Option<Instant>>,
+    resumed: Cell<Kept>,
     /// Of the call that was interrupted, for whatever comes next.
-    kept: Cell<Option<Instant>>,
-    /// Bytes that the call which this one makes anew had written.
-    done: Cell<u64>,
-    /// Those of the call that was interrupted.
-    kept_done: Cell<u64>,
+    kept: Cell<Kept>,
 }
 
 impl Patience {
     /// A call begins.
     pub(crate) fn begin(&self) {
-        self.current.set(None);
+        self.current.set(Kept::default());
         self.resumed.set(self.kept.take());
         self.done.set(self.kept_done.take());
     }
 
     /// When the call ends that may take so long; none if that is beyond all times.
     pub(crate) fn deadline_after(&self, time: Duration) -> Option<Instant> {
-        let at = self.resumed.take().or_else(|| Instant::now().checked_add(time));
-        self.current.set(at);
-        at
+        let resumed = self.resumed.get();
+        self.resumed.set(Kept { deadline: None, ..resumed });
+        let deadline = resumed.deadline.or_else(|| Instant::now().checked_add(time));
+        self.current.set(Kept { deadline, ..self.current.get() });
+        deadline
+    }
+
+    /// Bytes that the call had moved when it was interrupted.
+    pub(crate) fn moved_before(&self) -> u64 {
+        let resumed = self.resumed.get();
+        self.resumed.set(Kept { moved: 0, ..resumed });
+        resumed.moved
+    }
+
+    /// The call ends interrupted, with so many bytes moved in all: made again, it goes on behind them.
+    pub(crate) fn has_moved(&self, moved: u64) {
+        self.current.set(Kept { moved, ..self.current.get() });
     }
 
     /// The call was interrupted, and is made again next.
@@ -39,36 +58,24 @@ impl Patience {
         self.kept.set(self.current.take());
     }
 
-    /// Bytes that need not be written again; told once.
-    pub(crate) fn take_done(&self) -> u64 {
-        self.done.take()
+    /// What it has moved may not be moved twice.
+    pub(crate) fn must_be_kept(&self) -> bool {
+        self.current.get().moved > 0
     }
 
-    /// The call has written so much, and is made again next.
-    pub(crate) fn keep_done(&self, bytes: u64) {
-        self.kept_done.set(bytes);
-    }
-
-    /// How much that is.
-    pub(crate) fn kept_done(&self) -> u64 {
-        self.kept_done.get()
-    }
-
-    /// It is not made again, or not next.
-    pub(crate) fn forget(&self) {
-        self.kept.set(None);
-        self.kept_done.set(0);
+    /// It is not made again, or not next: what it has moved.
+    pub(crate) fn forget(&self) -> u64 {
+        self.kept.take().moved
     }
 
     /// What is kept.
-    pub(crate) fn kept(&self) -> Option<Instant> {
+    pub(crate) fn kept(&self) -> Kept {
         self.kept.get()
     }
 
     /// What was kept before a restore.
-    pub(crate) fn set_kept(&self, deadline: Option<Instant>, done: u64) {
-        self.kept.set(deadline);
-        self.kept_done.set(done);
+    pub(crate) fn set_kept(&self, kept: Kept) {
+        self.kept.set(kept);
     }
 }
 
@@ -96,7 +103,25 @@ mod tests {
         // A call without a time-out keeps none.
         patience.begin();
         patience.keep();
-        assert_eq!(patience.kept(), None);
+        assert_eq!(patience.kept(), Kept::default());
+    }
+
+    #[test]
+    fn what_is_moved_counts_once() {
+        let patience = Patience::default();
+        patience.begin();
+        assert_eq!(patience.moved_before(), 0);
+        patience.has_moved(70);
+        assert!(patience.must_be_kept());
+        patience.keep();
+        patience.begin();
+        assert_eq!((patience.moved_before(), patience.moved_before()), (70, 0));
+        patience.has_moved(90);
+        patience.keep();
+        assert_eq!(patience.forget(), 90);
+        patience.begin();
+        assert_eq!(patience.moved_before(), 0);
+        assert!(!patience.must_be_kept());
     }
 
     #[test]

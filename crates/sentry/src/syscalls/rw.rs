@@ -100,8 +100,18 @@ pub(super) fn do_write(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Opt
     write_all(ctx, file, src, offset)
 }
 
+/// So many bytes have been moved when a call ends with an error: that it is interrupted is its result only if it goes on
+/// behind them, once all is saved.
+pub(super) fn moved_so_far(ctx: &Ctx, moved: u64, error: Errno) -> SysResult {
+    if error == Errno::ERESTARTSYS && ctx.task.is_only_saved() {
+        ctx.patience.has_moved(moved);
+        return Err(error);
+    }
+    Ok(moved)
+}
+
 fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) -> SysResult {
-    let mut done = skip_done(ctx, src)?;
+    let mut done = src.skip(ctx.patience.moved_before() as usize) as u64;
     let result = loop {
         let step = blocking(ctx, file, Readiness::WRITABLE, || match offset {
             Some(offset) => file.write_at(src, offset + done as i64),
@@ -118,7 +128,7 @@ fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) 
         }
     };
     match result {
-        Err(e) if done > 0 => done_before(ctx, done, e),
+        Err(e) if done > 0 => moved_so_far(ctx, done, e),
         Err(Errno::EPIPE) => {
             if file.ops().breaks_with_signal() {
                 ctx.task.raise(SIGPIPE);

@@ -18,7 +18,7 @@ use stockade_platform::{Context, FpState};
 use super::kernel::Kernel;
 use super::thread::{Task, work};
 use crate::persist::{RestoreError, SaveError};
-use crate::syscalls::Ctx;
+use crate::syscalls::{Ctx, Kept};
 
 /// How long threads may take until they stand; only files of a host that does not answer take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,10 +32,8 @@ pub(crate) struct Standing {
     pub(crate) context: Context,
     /// The call that was interrupted, and by which rule it would be made again.
     pub(crate) restart: Option<(u64, Errno)>,
-    /// When that ends by itself.
-    pub(crate) deadline: Option<Instant>,
-    /// Bytes that it had written.
-    pub(crate) done: u64,
+    /// What is known of that call.
+    pub(crate) kept: Kept,
 }
 
 /// A kernel in which nobody moves, for as long as this lives.
@@ -210,12 +208,7 @@ impl Ctx {
         // A frame that the guest destroyed ends it when it goes on.
         context.fp = Some(self.thread().fp_state().unwrap_or_else(|_| FpState::default()));
         let task = Arc::clone(&self.task);
-        *task.standing.lock() = Some(Standing {
-            context,
-            restart,
-            deadline: self.patience.kept(),
-            done: self.patience.kept_done(),
-        });
+        *task.standing.lock() = Some(Standing { context, restart, kept: self.patience.kept() });
         let over = || {
             let pending = task.work();
             pending & work::SAVE == 0 || pending & work::EXIT != 0 && !task.kernel.is_frozen()

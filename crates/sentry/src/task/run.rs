@@ -44,7 +44,7 @@ fn serve(task: &Arc<Task>, from: Standing, child_tid: u64) {
     super::current::set_current(Some(Arc::clone(task)));
     let status = match begin(task, from.context, child_tid) {
         Some(mut ctx) => {
-            ctx.patience.set_kept(from.deadline, from.done);
+            ctx.patience.set_kept(from.kept);
             let status = ctx.serve(from.restart);
             ctx.leave();
             status
@@ -261,7 +261,7 @@ impl Ctx {
         };
         if restart.is_none() {
             self.thread().context_mut().regs.rax = to_rax(result);
-        } else if self.task.work() & work::SAVE != 0 {
+        } else if self.task.work() & work::SAVE != 0 || self.patience.must_be_kept() {
             self.patience.keep();
         }
         self.return_to_guest(restart)
@@ -296,13 +296,13 @@ impl Ctx {
                     Action::Exit(status) => self.task.exit_group(status),
                     Action::Stop(signo) => self.task.start_group_stop(signo),
                     Action::Handle { action, info, mask } => {
-                        let done = self.patience.kept_done();
-                        self.patience.forget();
+                        let moved = self.patience.forget();
                         match restart.take() {
-                            // A part of it was written: that is what it ends with.
-                            Some(_) if done > 0 => self.thread().context_mut().regs.rax = done,
-                            Some((number, error)) => self.resolve_restart(number, error, Some(&action)),
-                            None => {}
+                            Some((number, error)) if moved == 0 => {
+                                self.resolve_restart(number, error, Some(&action));
+                            }
+                            other if moved > 0 => self.end_call(other.is_none(), moved),
+                            _ => {}
                         }
                         self.enter_handler(&action, &info, mask);
                     }
@@ -327,6 +327,15 @@ impl Ctx {
         Next::Go
     }
 
+    /// A call that has moved something is not made again after a handler. `again`: the thread stands before its instruction.
+    fn end_call(&mut self, again: bool, moved: u64) {
+        let regs = &mut self.thread().context_mut().regs;
+        if again {
+            regs.rip = regs.rip.wrapping_add(SYSCALL_LEN);
+        }
+        regs.rax = moved;
+    }
+
     /// What becomes of an interrupted call (signal(7), "Interruption of system calls").
     fn resolve_restart(&mut self, number: u64, error: Errno, handler: Option<&SigAction>) {
         let again = match handler {
@@ -340,7 +349,7 @@ impl Ctx {
         let by_block = error == Errno::ERESTART_RESTARTBLOCK && handler.is_none();
         let regs = &mut self.thread().context_mut().regs;
         if again {
-            regs.rip -= SYSCALL_LEN;
+            regs.rip = regs.rip.wrapping_sub(SYSCALL_LEN);
             regs.rax = if by_block { u64::from(nr::restart_syscall) } else { number };
         } else {
             regs.rax = Errno::EINTR.to_rax();

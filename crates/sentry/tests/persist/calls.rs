@@ -153,3 +153,63 @@ fn registers_survive() {
     sandbox.expect("20.607334322 2741cf0aa3a6f725");
     assert_eq!(sandbox.finish(), 0);
 }
+
+/// Calls that move much are made again behind what they have moved: who does not expect a short count sees none.
+#[test]
+fn transfers_go_on_where_they_were() {
+    let mut sandbox = Sandbox::start(
+        r#"
+        #include <sys/socket.h>
+        static char big[300000];
+        static void on_signal(int signo) { (void)signo; }
+        int main(void) {
+            int ends[2], pair[2], late[2];
+            char line[64];
+            if (pipe(ends) || pipe(late) || socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return 1;
+            for (int i = 0; i < 300000; i++) big[i] = i % 251;
+            if (!fork()) {
+                close(ends[0]);
+                long n = write(ends[1], big, sizeof big);
+                _exit(n == sizeof big ? 3 : 4);
+            }
+            if (!fork()) {
+                long n = recv(pair[0], big, 12, MSG_WAITALL);
+                _exit(n == 12 && !memcmp(big, "abcdefghijkl", 12) ? 3 : 4);
+            }
+            /* A handler that comes afterwards ends it with what was moved. */
+            pid_t handled = fork();
+            if (!handled) {
+                struct sigaction action = {.sa_handler = on_signal};
+                sigaction(SIGUSR1, &action, NULL);
+                long n = write(late[1], big, sizeof big);
+                _exit(n == 65536 ? 3 : 4);
+            }
+            close(ends[1]);
+            if (write(pair[1], "abcde", 5) != 5) return 2;
+            SAY("ready");
+            hear(line, sizeof line);
+            kill(handled, SIGUSR1);
+            if (write(pair[1], "fghijkl", 7) != 7) return 2;
+            int n, total = 0, wrong = 0;
+            while ((n = read(ends[0], big, sizeof big)) > 0)
+                for (int i = 0; i < n; i++) wrong += big[i] != (char)(total++ % 251);
+            SAY("%d %d", total, wrong);
+            for (int i = 0; i < 3; i++) {
+                int status;
+                wait(&status);
+                SAY("%d", WEXITSTATUS(status));
+            }
+            return 0;
+        }"#,
+    );
+    sandbox.expect("ready");
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(30));
+        sandbox = sandbox.save_and_restore();
+    }
+    sandbox.say("go");
+    for line in ["300000 0", "3", "3", "3"] {
+        sandbox.expect(line);
+    }
+    assert_eq!(sandbox.finish(), 0);
+}

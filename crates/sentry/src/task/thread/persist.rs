@@ -16,6 +16,7 @@ use crate::mm::persist::MemoryManagerState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::signal::frame::LastFault;
 use crate::signal::persist::PendingState;
+use crate::syscalls::Kept;
 use crate::syscalls::restart::RestartState;
 use crate::task::group::ThreadGroupState;
 use crate::task::pidns::PidNamespaceState;
@@ -129,9 +130,9 @@ struct StandingState {
     fp: ByteBuf,
     restart: Option<(u64, i32)>,
     deadline: Option<Deadline>,
-    /// Bytes that the call had written, if it is made again.
+    /// Bytes that the call has moved.
     #[serde(default)]
-    done: u64,
+    moved: u64,
 }
 
 /// [`TaskSignals`](super::TaskSignals)
@@ -145,15 +146,15 @@ struct SignalsState {
 
 impl StandingState {
     fn save(standing: Standing) -> Self {
-        let Standing { context, restart, deadline, done } = standing;
+        let Standing { context, restart, kept } = standing;
         Self {
             regs: context.regs,
             fs_base: context.fs_base,
             gs_base: context.gs_base,
             fp: ByteBuf::from(context.fp.unwrap_or_default().0),
             restart: restart.map(|(number, error)| (number, error.raw())),
-            deadline: deadline.map(Deadline::of),
-            done,
+            deadline: kept.deadline.map(Deadline::of),
+            moved: kept.moved,
         }
     }
 
@@ -164,11 +165,8 @@ impl StandingState {
         }
         let fp = Some(FpState(self.fp.into_vec()));
         let context = Context { regs: self.regs, fs_base: self.fs_base, gs_base: self.gs_base, fp };
-        if i64::try_from(self.done).is_err() || self.done > 0 && restart.is_none() {
-            return Err(RestoreError::new("a call that has written more than can be"));
-        }
-        let deadline = self.deadline.map(Deadline::instant);
-        Ok(Standing { context, restart, deadline, done: self.done })
+        let kept = Kept { deadline: self.deadline.map(Deadline::instant), moved: self.moved };
+        Ok(Standing { context, restart, kept })
     }
 }
 
