@@ -23,12 +23,13 @@ pub struct Clocks {
 /// with it come those that it forks from then on.
 pub(crate) fn enter(clocks: &Clocks, proc: BorrowedFd<'_>) -> Result<(), Error> {
     crate::sys::unshare_time().step("making a time namespace")?;
-    let line = |name, id, wanted| {
-        let (seconds, nanos) = offset(now(id), wanted);
+    let line = |name, now, wanted| {
+        let (seconds, nanos) = offset(now, wanted);
         format!("{name} {seconds} {nanos}\n")
     };
-    let text = line("monotonic", ClockId::Monotonic, clocks.monotonic)
-        + &line("boottime", ClockId::Boottime, clocks.boottime);
+    // In this order: then the time since boot is never found to be before the monotonic time.
+    let (boottime, monotonic) = (now(ClockId::Boottime), now(ClockId::Monotonic));
+    let text = line("monotonic", monotonic, clocks.monotonic) + &line("boottime", boottime, clocks.boottime);
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let file = openat(proc, "self/timens_offsets", flags, Mode::empty()).step("opening timens_offsets")?;
     rustix::io::write(&file, text.as_bytes()).step("setting the clocks of the time namespace")?;
