@@ -83,3 +83,10 @@ fn release_build() -> Result<PathBuf, String> {
     }
     Ok(root.join(target).join("release/stockade"))
 }
+
+/// The program that saves and restores a sandbox: beside the tests.
+pub fn interrupted() -> PathBuf {
+    let tests = env::current_exe().ok();
+    let dir = tests.as_deref().and_then(Path::parent).and_then(Path::parent).unwrap_or(Path::new("."));
+    dir.join("interrupted")
+}

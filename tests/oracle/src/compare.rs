@@ -12,6 +12,17 @@ const SHOWN: usize = 12;
 
 /// Runs one program of `tests/guest` on both sides; a report of every difference, or nothing.
 pub fn program(out: &Path, area: &str, name: &str) -> Result<(), String> {
+    let inside = build::stockade().map_or(Side::Native, Side::Inside);
+    on(inside, out, area, name)
+}
+
+/// The same, with the sandbox saved and restored at random moments.
+pub fn interrupted(out: &Path, area: &str, name: &str) -> Result<(), String> {
+    let inside = build::stockade().map_or(Side::Native, Side::Interrupted);
+    on(inside, out, area, name)
+}
+
+fn on(inside: Side<'_>, out: &Path, area: &str, name: &str) -> Result<(), String> {
     let exe = build::guest(out, area, name)?;
     let mut names = run::list(&exe)?;
     if names.is_empty() {
@@ -30,7 +41,6 @@ pub fn program(out: &Path, area: &str, name: &str) -> Result<(), String> {
     if names.is_empty() {
         return Ok(());
     }
-    let inside = build::stockade().map_or(Side::Native, Side::Inside);
     let expected = run::cases(Side::Native, &exe, &names)?;
     if flag("ORACLE_PRINT") {
         print(&expected, &names);

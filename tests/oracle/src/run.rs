@@ -25,6 +25,8 @@ pub enum Side<'a> {
     Native,
     /// In a sandbox made by this binary.
     Inside(&'a Path),
+    /// In one that is saved and restored again and again, by the program `interrupted`.
+    Interrupted(&'a Path),
 }
 
 impl Side<'_> {
@@ -37,12 +39,21 @@ impl Side<'_> {
                 c.args(["do", "-q", "--"]).arg(program);
                 c
             }
+            Side::Interrupted(stockade) => {
+                let mut c = Command::new(crate::build::interrupted());
+                c.arg(stockade).arg(program);
+                c
+            }
         };
         command.env_clear().current_dir(dir).stdin(Stdio::null()).process_group(0);
         command
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
             .env("LC_ALL", "C")
             .env("TMPDIR", dir);
+        if let Side::Interrupted(_) = self {
+            let settings = ["ORACLE_SEED", "ORACLE_SAVES"];
+            command.envs(settings.into_iter().filter_map(|name| Some((name, env::var_os(name)?))));
+        }
         command
     }
 

@@ -28,6 +28,15 @@ struct Outcome {
 /// A script that exits with 77 natively has found that its program is not installed; that is an error too where
 /// `ORACLE_STRICT` is set.
 pub fn compare(out: &Path, name: &str) -> Result<(), String> {
+    on(build::stockade().map_or(Side::Native, Side::Inside), out, name)
+}
+
+/// The same, with the sandbox saved and restored at random moments.
+pub fn interrupted(out: &Path, name: &str) -> Result<(), String> {
+    on(build::stockade().map_or(Side::Native, Side::Interrupted), out, name)
+}
+
+fn on(side: Side<'_>, out: &Path, name: &str) -> Result<(), String> {
     let path = crate::repository().join("tests/programs").join(name).with_extension("sh");
     let extra = compiled(out, name)?;
     let native = run(Side::Native, &path, &extra)?;
@@ -47,12 +56,11 @@ pub fn compare(out: &Path, name: &str) -> Result<(), String> {
         println!("known, not run: {case}: {why}");
         return Ok(());
     }
-    let side = || build::stockade().map_or(Side::Native, Side::Inside);
     let agrees = |inside: &Outcome| native.status == inside.status && native.stdout == inside.stdout;
-    let mut inside = run(side(), &path, &extra)?;
+    let mut inside = run(side, &path, &extra)?;
     if !agrees(&inside) && known.reason(&case).is_none() && !crate::flag("ORACLE_STRICT") {
         println!("unsteady: {case}\n{}", report(&native, &inside));
-        inside = run(side(), &path, &extra)?;
+        inside = run(side, &path, &extra)?;
     }
     let same = agrees(&inside);
     match (same, known.reason(&case)) {

@@ -1,10 +1,11 @@
-//! Guest programs, area by area: each must say inside a sandbox what it says on Linux.
+//! Guest programs, area by area: each must say inside a sandbox what it says on Linux, also if the sandbox is saved and
+//! restored again and again meanwhile.
 
 use std::path::Path;
 
 use stockade_oracle::{compare, repository};
 
-/// Declares an area: a test for each of its programs.
+/// Declares an area: two tests for each of its programs.
 macro_rules! areas {
     ($($area:ident: $($program:ident)*;)*) => {
         $(mod $area {
@@ -12,6 +13,13 @@ macro_rules! areas {
             fn $program() {
                 super::check(stringify!($area), stringify!($program));
             })*
+
+            mod interrupted {
+                $(#[test]
+                fn $program() {
+                    super::super::check_interrupted(stringify!($area), stringify!($program));
+                })*
+            }
         })*
 
         const ALL: &[(&str, &[&str])] = &[$((stringify!($area), &[$(stringify!($program)),*])),*];
@@ -36,6 +44,12 @@ areas! {
 fn check(area: &str, program: &str) {
     if let Err(report) = compare::program(Path::new(env!("CARGO_TARGET_TMPDIR")), area, program) {
         panic!("{area}/{program}: {report}");
+    }
+}
+
+fn check_interrupted(area: &str, program: &str) {
+    if let Err(report) = compare::interrupted(Path::new(env!("CARGO_TARGET_TMPDIR")), area, program) {
+        panic!("{area}/{program}, saved and restored: {report}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Real programs: each script of `tests/programs` has the same output and exit status inside and outside.
+//! Real programs: each script of `tests/programs` has the same output and exit status inside and outside, also in a sandbox
+//! that is saved and restored again and again.
 
 use std::path::Path;
 
@@ -12,6 +13,16 @@ macro_rules! scripts {
                 panic!("{}: {report}", stringify!($name));
             }
         })*
+
+        mod interrupted {
+            $(#[test]
+            fn $name() {
+                let out = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+                if let Err(report) = stockade_oracle::script::interrupted(out, stringify!($name)) {
+                    panic!("{}, saved and restored: {report}", stringify!($name));
+                }
+            })*
+        }
 
         const ALL: &[&str] = &[$(stringify!($name)),*];
     };
