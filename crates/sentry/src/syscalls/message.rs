@@ -26,6 +26,10 @@ fn send(ctx: &Ctx, file: &File, message: &mut Outgoing<'_>) -> SysResult {
     let socket = socket_of(file)?;
     let waits = !file.is_nonblocking() && message.flags & n::MSG_DONTWAIT == 0;
     let mut done = message.src.skip(ctx.patience.moved_before() as usize) as u64;
+    if done > 0 {
+        // They went with the first byte.
+        message.rights = None;
+    }
     let result = loop {
         match send_some(ctx, file, socket, message, waits) {
             Ok(n) => {

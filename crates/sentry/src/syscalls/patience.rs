@@ -29,7 +29,6 @@ impl Patience {
     pub(crate) fn begin(&self) {
         self.current.set(Kept::default());
         self.resumed.set(self.kept.take());
-        self.done.set(self.kept_done.take());
     }
 
     /// When the call ends that may take so long; none if that is beyond all times.
@@ -122,17 +121,5 @@ mod tests {
         patience.begin();
         assert_eq!(patience.moved_before(), 0);
         assert!(!patience.must_be_kept());
-    }
-
-    #[test]
-    fn what_is_done_is_told_to_the_next_call_once() {
-        let patience = Patience::default();
-        patience.keep_done(7);
-        patience.begin();
-        assert_eq!((patience.take_done(), patience.take_done(), patience.kept_done()), (7, 0, 0));
-        patience.keep_done(8);
-        patience.forget();
-        patience.begin();
-        assert_eq!(patience.take_done(), 0);
     }
 }

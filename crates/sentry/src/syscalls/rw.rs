@@ -139,32 +139,6 @@ fn write_all(ctx: &Ctx, file: &File, src: &mut dyn Source, offset: Option<i64>) 
     }
 }
 
-/// Passes over what the call that this one makes anew had written; how much that is.
-///
-/// # Errors
-/// EFAULT
-pub(super) fn skip_done(ctx: &Ctx, src: &mut dyn Source) -> SysResult {
-    let done = ctx.patience.take_done();
-    let (mut scratch, mut left) = ([0; 1024], done);
-    while left > 0 {
-        let len = scratch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        match src.take(&mut scratch[..len])? {
-            0 => break,
-            n => left -= n as u64,
-        }
-    }
-    Ok(done - left)
-}
-
-/// What a call that has written a part ends with: that, unless it goes on behind it.
-pub(super) fn done_before(ctx: &Ctx, done: u64, error: Errno) -> SysResult {
-    if error == Errno::ERESTARTSYS && ctx.task.is_only_saved() {
-        ctx.patience.keep_done(done);
-        return Err(error);
-    }
-    Ok(done)
-}
-
 pub(super) fn read(ctx: &mut Ctx, a: &Args) -> SysResult {
     let file = ctx.file(a.i32(0))?;
     do_read(ctx, &file, &mut UserSink::new(&ctx.mm, a.u64(1), a.u64(2))?, None)

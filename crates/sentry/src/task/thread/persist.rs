@@ -165,6 +165,9 @@ impl StandingState {
         }
         let fp = Some(FpState(self.fp.into_vec()));
         let context = Context { regs: self.regs, fs_base: self.fs_base, gs_base: self.gs_base, fp };
+        if i64::try_from(self.moved).is_err() {
+            return Err(RestoreError::new("a call that has moved more than can be"));
+        }
         let kept = Kept { deadline: self.deadline.map(Deadline::instant), moved: self.moved };
         Ok(Standing { context, restart, kept })
     }
