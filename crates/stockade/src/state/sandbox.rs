@@ -169,7 +169,12 @@ pub(super) fn settle(path: &Path) -> io::Result<Option<Record>> {
 }
 
 fn has_barely_begun(path: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(path)? {
+    let entries = match std::fs::read_dir(path) {
+        // Its owner removes it, for which nobody has to lock the state directory.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries?,
+    };
+    for entry in entries {
         let name = entry?.file_name();
         if name != LOCK && name != NEW_STATE {
             return Ok(false);

@@ -189,3 +189,10 @@ fn crash_reports_are_kept_within_bounds() {
     assert_eq!(state.crashes().read_dir().unwrap().count(), 20);
     assert!(!first.exists() && last.exists());
 }
+
+/// One that ends while others are looked at is no reason to fail.
+#[test]
+fn what_goes_meanwhile_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(sandbox::settle(&dir.path().join("gone")).unwrap(), None);
+}
