@@ -496,7 +496,8 @@ fn an_image_that_is_cut_off_ends_the_sandbox() {
         let file = image.file.clone();
         let mut restored = sandbox.beside(image).unwrap();
         file.set_len(8 * 4096).unwrap();
-        restored.say(order);
+        // It may have needed some of what is missing already.
+        let _ = restored.try_say(order);
         let status = restored.kernel().wait();
         assert_eq!(status, 9);
         let why = restored.kernel().failure().map(str::to_owned);

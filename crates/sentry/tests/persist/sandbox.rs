@@ -226,8 +226,13 @@ impl Sandbox {
 
     /// Gives it a line.
     pub(crate) fn say(&mut self, line: &str) {
+        self.try_say(line).unwrap();
+    }
+
+    /// The same, if it is still there.
+    pub(crate) fn try_say(&mut self, line: &str) -> std::io::Result<()> {
         // In one write(2), for one read(2) to get all of it.
-        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes())
     }
 
     /// Saves it; it goes on.
