@@ -3,6 +3,7 @@
 mod corpus;
 mod images;
 mod live;
+mod load;
 mod programs;
 mod restore;
 mod save;
