@@ -198,7 +198,7 @@ impl Stockade<'_> {
         let spent = self.timed(command)?;
         for name in names {
             let mut command = self.command();
-            command.args(["kill", &name, "KILL"]);
+            command.args(["delete", "--force", &name]);
             self.timed(command)?;
         }
         Ok(spent)

@@ -66,6 +66,7 @@ fn verdict(work: &Work, samples: &Samples) -> String {
         }
     };
     let Some(ratio) = ratio else { return String::new() };
+    let limit = (limit * 100.0).round() / 100.0;
     let mark = if ratio <= limit { "reached" } else { "missed" };
     format!("{ratio:.2}{of}, of at most {limit}: {mark}")
 }
