@@ -28,7 +28,7 @@ fn on(inside: Side<'_>, out: &Path, area: &str, name: &str) -> Result<(), String
     if names.is_empty() {
         return Err(format!("{area}/{name} has no cases"));
     }
-    let known = Known::load()?;
+    let known = Known::load(inside)?;
     let prefix = format!("{area}/{name}/");
     check_names(&known, &prefix, &names)?;
     names.retain(|case| match known.reason(&format!("{prefix}{case}")) {

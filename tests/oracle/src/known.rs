@@ -3,18 +3,28 @@
 
 use std::collections::BTreeMap;
 
+use crate::run::Side;
+
 /// How a reason begins whose case would only cost time: it is not run.
 pub const HANGS: &str = "hangs: ";
+
+/// How a reason begins that holds only if the sandbox is saved and restored meanwhile.
+pub const INTERRUPTED: &str = "interrupted: ";
 
 /// Accepted differences: `area/program/case` and why.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Known(BTreeMap<String, String>);
 
 impl Known {
-    /// The list of this repository.
-    pub fn load() -> Result<Self, String> {
+    /// The list of this repository, as far as it is about this side.
+    pub fn load(side: Side<'_>) -> Result<Self, String> {
         let path = crate::repository().join("tests/oracle/known.txt");
-        Self::parse(&std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?)
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mut known = Self::parse(&text)?;
+        if !matches!(side, Side::Interrupted(_)) {
+            known.0.retain(|_, why| !why.starts_with(INTERRUPTED));
+        }
+        Ok(known)
     }
 
     /// Lines `area/program/case: reason`; empty lines and lines with `#` are skipped.

@@ -51,7 +51,7 @@ fn on(side: Side<'_>, out: &Path, name: &str) -> Result<(), String> {
         return Err(format!("natively: {}\n{}\n{}", native.status, native.stdout, native.stderr));
     }
     let case = format!("programs/{name}");
-    let known = Known::load()?;
+    let known = Known::load(side)?;
     if let Some(why) = known.reason(&case).filter(|why| why.starts_with(HANGS)) {
         println!("known, not run: {case}: {why}");
         return Ok(());
