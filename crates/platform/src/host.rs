@@ -1,10 +1,16 @@
-//! Calls to the host that rustix has no form of.
+//! What rustix lacks: calls to the host, and its errors as guests know them.
 #![expect(unsafe_code, reason = "raw system calls")]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::path::Arg;
 use stockade_abi::Errno;
+
+/// The error number of a rustix call.
+#[must_use]
+pub fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
 
 /// Changes the mode of what `name` in `dir` is now, itself if that is a symbolic link (fchmodat2(2)).
 ///
@@ -22,5 +28,5 @@ pub fn chmod_no_follow(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<()
                 .unwrap_or(rustix::io::Errno::IO))
         }
     };
-    name.into_with_c_str(call).map_err(|e| Errno::from_raw(e.raw_os_error()))
+    name.into_with_c_str(call).map_err(errno)
 }

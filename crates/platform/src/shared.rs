@@ -3,6 +3,7 @@
 //! Its bytes change at any time, so no Rust reference to them may exist: they are only copied, through raw pointers.
 #![expect(unsafe_code, reason = "mapped memory that others change can only be reached through raw pointers")]
 
+use crate::host::errno;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
@@ -41,7 +42,7 @@ impl SharedMemory {
                 offset,
             )
         }
-        .map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+        .map_err(errno)?;
         let base = NonNull::new(base.cast()).ok_or(Errno::ENOMEM)?;
         Ok(Self { base, len })
     }

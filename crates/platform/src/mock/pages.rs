@@ -1,5 +1,6 @@
 //! Guest memory as pages in a map.
 
+use crate::host::errno;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -222,7 +223,7 @@ fn file_page(fd: BorrowedFd<'_>, offset: u64) -> Result<Box<[u8; PAGE as usize]>
         match rustix::io::pread(fd, &mut page[done..], offset + done as u64) {
             Ok(0) => break,
             Ok(n) => done += n,
-            Err(e) => return Err(Errno::from_raw(e.raw_os_error())),
+            Err(e) => return Err(errno(e)),
         }
     }
     Ok(page)

@@ -1,5 +1,6 @@
 //! Why the platform could not start.
 
+pub(crate) use crate::host::errno;
 use stockade_abi::Errno;
 
 /// A step of the start that failed.
@@ -25,13 +26,8 @@ impl<T> Step<T> for Result<T, Errno> {
 
 impl<T> Step<T> for rustix::io::Result<T> {
     fn step(self, step: &'static str) -> Result<T, StartError> {
-        self.map_err(|e| StartError { step, errno: Errno::from_raw(e.raw_os_error()) })
+        self.map_err(|e| StartError { step, errno: errno(e) })
     }
-}
-
-/// The error number of a rustix call.
-pub(crate) fn errno(error: rustix::io::Errno) -> Errno {
-    Errno::from_raw(error.raw_os_error())
 }
 
 /// The error number of a libc call that has just failed.

@@ -1,6 +1,7 @@
 //! Devices of the sandbox's own (null(4), random(4), tty(4)), and `/dev`.
 
 use std::sync::Arc;
+use stockade_platform::host::errno;
 
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
@@ -38,7 +39,7 @@ impl FileOps for Device {
                 while dst.remaining() > 0 {
                     let want = dst.remaining().min(buf.len());
                     let n = rustix::rand::getrandom(&mut buf[..want], rustix::rand::GetRandomFlags::empty())
-                        .map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+                        .map_err(errno)?;
                     match dst.put(&buf[..n]) {
                         Ok(0) => break,
                         Ok(n) => done += n,

@@ -1,20 +1,16 @@
 //! The contents of files that a descriptor of the host holds.
 
 use std::os::fd::AsFd;
+use stockade_platform::host::errno as host;
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno as HostErrno, pread, pwrite};
-use stockade_abi::Errno;
 
 use super::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
 
 const PAGE: u64 = 4096;
 /// Bytes read at once.
 const STEP: u64 = 256 * 1024;
-
-fn host(e: HostErrno) -> Errno {
-    Errno::from_raw(e.raw_os_error())
-}
 
 /// Gives the pages of a file of this size that are no holes.
 ///

@@ -3,6 +3,7 @@
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 use stockade_abi::misc::{Sysinfo, UNAME26, Utsname};
+use stockade_platform::host::errno;
 
 use super::{Args, Ctx, SysResult};
 use crate::io::Sink;
@@ -93,7 +94,7 @@ pub(super) fn getrandom(ctx: &mut Ctx, a: &Args) -> SysResult {
     while sink.remaining() > 0 {
         let want = sink.remaining().min(buf.len());
         let n = rustix::rand::getrandom(&mut buf[..want], rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| Errno::from_raw(e.raw_os_error()))?;
+            .map_err(errno)?;
         match sink.put(&buf[..n]) {
             Ok(put) => done += put as u64,
             Err(_) if done > 0 => break,

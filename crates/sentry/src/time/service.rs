@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use stockade_platform::host::errno;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::time::{
@@ -18,10 +19,6 @@ use crate::diagnosis;
 
 /// Stack of the thread: alarms send signals and wake threads, and do nothing deep.
 const STACK_SIZE: usize = 256 * 1024;
-
-fn errno(e: rustix::io::Errno) -> Errno {
-    Errno::from_raw(e.raw_os_error())
-}
 
 /// What the thread sleeps on. The descriptors are the host's.
 pub(super) struct Service {

@@ -17,6 +17,7 @@ mod xattr;
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
+pub(super) use stockade_platform::host::errno as host;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
 use stockade_abi::Errno;
@@ -52,10 +53,6 @@ pub struct HostFs {
     devices: Mutex<HashMap<u64, u64>>,
     open_dirs: Mutex<VecDeque<Weak<HostInode>>>,
     fifos: Fifos,
-}
-
-pub(super) fn host(e: rustix::io::Errno) -> Errno {
-    Errno::from_raw(e.raw_os_error())
 }
 
 /// Nothing followed, nothing left.

@@ -15,8 +15,8 @@ mod watch;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use stockade_platform::host::errno as host;
 
-use rustix::io::Errno as HostErrno;
 use stockade_abi::Errno;
 use stockade_abi::general as c;
 
@@ -34,10 +34,6 @@ use crate::persist::Saver;
 use crate::time::clock::now;
 use crate::vfs::anon::ReopenState;
 use crate::vfs::{Attrs, File, FileOps, FileType, anon};
-
-fn host(e: HostErrno) -> Errno {
-    Errno::from_raw(e.raw_os_error())
-}
 
 fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
     let s = rustix::fs::fstat(fd).map_err(host)?;

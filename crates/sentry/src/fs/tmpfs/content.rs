@@ -8,6 +8,7 @@ mod persist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use stockade_platform::host::errno as host;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
 use rustix::io::{pread, pwrite};
@@ -41,10 +42,6 @@ pub struct Content {
     budget: Arc<Budget>,
     charged: u64,
     seals: Seals,
-}
-
-fn host(e: rustix::io::Errno) -> Errno {
-    Errno::from_raw(e.raw_os_error())
 }
 
 impl Content {

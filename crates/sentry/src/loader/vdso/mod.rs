@@ -8,6 +8,7 @@ mod image;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use stockade_platform::host::errno;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use stockade_abi::Errno;
@@ -46,7 +47,7 @@ impl Vdso {
         let mut bytes = parameters(functions);
         bytes.resize(PAGE_SIZE as usize, 0);
         bytes.extend(image::build()?);
-        let file = HostFd::new(write(&bytes).map_err(|e| Errno::from_raw(e.raw_os_error()))?)?;
+        let file = HostFd::new(write(&bytes).map_err(errno)?)?;
         let page = |name| Arc::new(Page { file: Arc::clone(&file), name });
         Ok(Arc::new(Self { parameters: page("[vvar]"), image: page(IMAGE) }))
     }
