@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags, openat};
 use serde_bytes::ByteBuf;
+use stockade_abi::misc::PAGE_SIZE;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::MountNamespace;
 
@@ -146,7 +147,6 @@ impl Sandbox {
 
     /// The sentry's own private memory, in bytes; 0 where that cannot be told.
     pub(super) fn own_memory(&self) -> u64 {
-        const PAGE: u64 = 4096;
         let read = || {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let file = openat(&self.proc, "self/statm", flags, Mode::empty()).ok()?;
@@ -156,7 +156,7 @@ impl Sandbox {
             let mut words = std::str::from_utf8(&text[..n]).ok()?.split(' ').skip(1);
             let mut next = || words.next()?.parse::<u64>().ok();
             let (resident, shared) = (next()?, next()?);
-            Some(resident.saturating_sub(shared) * PAGE)
+            Some(resident.saturating_sub(shared) * PAGE_SIZE)
         };
         read().unwrap_or(0)
     }

@@ -1,6 +1,7 @@
 //! The contents of files that a descriptor of the host holds.
 
 use std::os::fd::AsFd;
+use stockade_abi::misc::PAGE_SIZE as PAGE;
 use stockade_platform::host::errno as host;
 
 use rustix::fs::{SeekFrom, seek};
@@ -8,7 +9,6 @@ use rustix::io::{Errno as HostErrno, pread, pwrite};
 
 use super::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
 
-const PAGE: u64 = 4096;
 /// Bytes read at once.
 const STEP: u64 = 256 * 1024;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use stockade_abi::Errno;
 use stockade_abi::general as c;
+use stockade_abi::misc::PAGE_SIZE;
 use stockade_abi::sched::{CLONE_ARGS_SIZE_VER0, CloneArgs as RawCloneArgs};
 use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
 
@@ -80,9 +81,8 @@ pub(super) fn vfork(ctx: &mut Ctx, _a: &Args) -> SysResult {
 
 /// Bytes of arguments and environment together at most, whatever the stack's limit.
 const MAX_STRINGS: usize = 6 << 20;
-const PAGE: usize = 4096;
 /// Bytes of one string with its zero.
-const MAX_STRING: usize = 32 * 4096;
+const MAX_STRING: usize = 32 * PAGE_SIZE as usize;
 
 /// What has been copied in of a page of the guest's: strings of arguments and environment mostly lie beside each other.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Window {
         if let Some(string) = self.find(addr) {
             return Ok(string.to_vec());
         }
-        let len = PAGE - addr as usize % PAGE;
+        let len = (PAGE_SIZE - addr % PAGE_SIZE) as usize;
         self.bytes.resize(len, 0);
         self.start = addr;
         let got = ctx.mm.read(addr, &mut self.bytes)?;

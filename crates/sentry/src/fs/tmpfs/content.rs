@@ -8,6 +8,7 @@ mod persist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use stockade_abi::misc::PAGE_SIZE as PAGE;
 use stockade_platform::host::errno as host;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, SeekFrom, fallocate, ftruncate, memfd_create, seek};
@@ -27,8 +28,6 @@ const CHUNK: u64 = 128 * 1024;
 const MAX_SIZE: u64 = i64::MAX as u64;
 /// Bytes moved at once through a buffer.
 const BOUNCE: usize = 64 * 1024;
-
-const PAGE: u64 = 4096;
 
 enum Storage {
     Chunks(BTreeMap<u64, Chunk>),

@@ -1,6 +1,7 @@
 //! Seals of files in memory (fcntl(2), "File Sealing").
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use stockade_abi::misc::PAGE_SIZE as PAGE;
 
 use stockade_abi::Errno;
 
@@ -22,8 +23,6 @@ bitflags::bitflags! {
         const EXEC = 0x20;
     }
 }
-
-const PAGE: u64 = 4096;
 
 impl Seals {
     /// How much of a write may be done. It ends before the page in which the file would grow.
