@@ -60,10 +60,10 @@ impl Client {
         self.profile("Block", args, file)
     }
 
-    /// `Profile.Mutex`: an empty profile after a time. The sentry's locks do not tell of contention.
+    /// `Profile.Mutex`: where the sentry's threads wait for its locks, for a time; as profile.proto of pprof, compressed.
     ///
     /// # Errors
-    /// What the host says to writing. See also [`Error`].
+    /// As [`profile_block`](Self::profile_block).
     pub fn profile_mutex(&mut self, args: &MutexProfileOpts, file: BorrowedFd<'_>) -> Result<(), Error> {
         self.profile("Mutex", args, file)
     }
