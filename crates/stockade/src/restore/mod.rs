@@ -18,6 +18,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stockade_confine::Clocks;
 use stockade_image::{Authenticity, Compression, Image};
 
 pub(crate) use many::{numbered, run_all};
@@ -60,9 +61,7 @@ pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Fa
     if args.detach || !std::io::stdin().is_terminal() {
         config = without_terminal(config);
     }
-    let source = image.file().try_clone().map_err(|e| failed(&e.into()))?;
-    let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
-    let source = Source { file: Arc::new(source), inherited, id: check.then_some(id), clocks };
+    let source = source(&image, check.then_some(id), clocks).map_err(|e| failed(&e))?;
     let detach = args.detach.then_some(Detach { remove: args.rm });
     let mut plan = Plan { sandbox: config, timeout: None, quiet: args.quiet, detach, image: Some(source) };
     let had = plan.sandbox.id.clone();
@@ -92,9 +91,7 @@ pub(crate) fn clones(file: File, args: &CloneArgs, state_dir: Option<&Path>) -> 
     let failed = |e: stockade_image::Error| Failure::new(format!("{what} {e}"), "");
     let image = Image::open(file, None).map_err(failed)?;
     let (config, clocks) = saved::config(&image).map_err(failed)?;
-    let source = image.file().try_clone().map_err(|e| failed(e.into()))?;
-    let inherited = [source.as_raw_fd(), image.file().as_raw_fd()];
-    let source = Source { file: Arc::new(source), inherited, id: None, clocks };
+    let source = source(&image, None, clocks).map_err(failed)?;
     let detach = Detach { remove: args.rm };
     several(&config)?;
     let had = config.id.clone();
@@ -102,6 +99,13 @@ pub(crate) fn clones(file: File, args: &CloneArgs, state_dir: Option<&Path>) -> 
     let plan = Plan { sandbox, timeout: None, quiet: args.quiet, detach: Some(detach), image: Some(source) };
     let names = numbered(args.name.as_deref(), &had, args.count, &StateDir::open(state_dir)?)?;
     run_all(&plan, detach, state_dir, &names, Saved { image, name: what, check: false })
+}
+
+/// What a sentry is given of an image. `id`: what it is remembered by, once it has been checked.
+fn source(image: &Image, id: Option<ImageId>, clocks: Clocks) -> Result<Source, stockade_image::Error> {
+    let file = image.file().try_clone()?;
+    let inherited = [file.as_raw_fd(), image.file().as_raw_fd()];
+    Ok(Source { file: Arc::new(file), inherited, id, clocks })
 }
 
 /// Whether there can be several of a sandbox at once.
