@@ -11,6 +11,7 @@ pub mod manager;
 pub mod mappable;
 pub mod persist;
 mod place;
+mod protect;
 mod remap;
 mod restore;
 mod save;
