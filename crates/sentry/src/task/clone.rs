@@ -9,8 +9,9 @@ use stockade_abi::signal::{SIGCHLD, SIGRTMAX, SS_DISABLE, StackT};
 
 use super::group::ThreadGroup;
 use super::run;
-use super::thread::{Task, TaskParts, VforkDone, work};
+use super::thread::{Task, TaskParts, VforkDone};
 use super::tree::Group;
+use super::work;
 use crate::mm::UserMemory;
 use crate::signal::Actions;
 use crate::syscalls::Ctx;

@@ -2,7 +2,8 @@
 
 use stockade_abi::signal::*;
 
-use super::thread::{Task, work};
+use super::thread::Task;
+use super::work;
 use crate::signal::action::DefaultAction;
 use crate::signal::{Disposition, Queued};
 

@@ -10,7 +10,8 @@ use stockade_abi::signal::{SIGCHLD, StackT};
 use stockade_platform::Context;
 
 use super::kernel::Kernel;
-use super::thread::{Task, work};
+use super::thread::Task;
+use super::work;
 use crate::creds::{Credentials, Executed, FileCaps};
 use crate::loader;
 use crate::mm::MemoryManager;

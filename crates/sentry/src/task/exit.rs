@@ -7,9 +7,10 @@ use stockade_abi::signal::*;
 use stockade_abi::time::USER_HZ;
 
 use super::group::StopState;
-use super::thread::{Task, work};
+use super::thread::Task;
 use super::tree::{Group, Tree, Zombie};
 use super::usage::Usage;
+use super::work;
 use crate::mm::{MemoryManager, UserMemory};
 use crate::signal::Disposition;
 use crate::wait::Readiness;

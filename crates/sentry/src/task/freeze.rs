@@ -16,7 +16,8 @@ use stockade_platform::sync::{RawRwLock, RwLockReadGuard};
 use stockade_platform::{Context, FpState};
 
 use super::kernel::Kernel;
-use super::thread::{Task, work};
+use super::thread::Task;
+use super::work;
 use crate::persist::{RestoreError, SaveError};
 use crate::syscalls::{Ctx, Kept};
 

@@ -30,6 +30,7 @@ mod thread;
 pub mod tree;
 mod usage;
 pub mod wait;
+pub mod work;
 mod workers;
 
 pub use create::NewProcess;
@@ -42,6 +43,6 @@ pub use kernel::{Kernel, KernelConfig};
 pub use limits::Limits;
 pub use pidns::{PID_MAX, PidNamespace};
 pub use snapshot::ProcessInfo;
-pub use thread::{NsProxy, SCHED_RESET_ON_FORK, Task, TaskSignals, UtsNamespace, work};
+pub use thread::{NsProxy, SCHED_RESET_ON_FORK, Task, TaskSignals, UtsNamespace};
 pub use tree::{Group, Tree, Zombie};
 pub use usage::Usage;

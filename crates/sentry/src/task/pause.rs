@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use stockade_abi::Errno;
 
 use super::kernel::Kernel;
-use super::thread::{Task, work};
+use super::thread::Task;
+use super::work;
 
 /// How long a pause waits for guest threads to stand; the platform ends those that do not obey sooner.
 const PATIENCE: Duration = Duration::from_secs(1);

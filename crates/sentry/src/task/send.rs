@@ -8,8 +8,9 @@ use stockade_abi::general as c;
 use stockade_abi::signal::*;
 
 use super::group::StopState;
-use super::thread::{Task, work};
+use super::thread::Task;
 use super::tree::{Group, Tree};
+use super::work;
 use crate::creds::Kuid;
 use crate::signal::action::DefaultAction;
 use crate::signal::{Disposition, PendingQueue, TimerMark};

@@ -6,8 +6,9 @@ use stockade_abi::Errno;
 use stockade_abi::signal::*;
 
 use super::group::StopState;
-use super::thread::{Task, work};
+use super::thread::Task;
 use super::tree::Tree;
+use super::work;
 use crate::signal::Disposition;
 use crate::wait::Readiness;
 
