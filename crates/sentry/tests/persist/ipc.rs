@@ -1,12 +1,6 @@
 //! Pipes, and files that events are read from.
 
-use std::time::Duration;
-
-use crate::sandbox::Sandbox;
-
-fn settle() {
-    std::thread::sleep(Duration::from_millis(30));
-}
+use crate::sandbox::{Sandbox, settle};
 
 #[test]
 fn a_pipeline_half_read_goes_on() {
@@ -47,15 +41,9 @@ fn a_pipeline_half_read_goes_on() {
         }"#,
     );
     sandbox.expect("ready");
-    for _ in 0..2 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(2);
     sandbox.say("go");
-    for line in ["100000 0 3 16384", "3 6 -1", "1 1", "-1 Broken pipe"] {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&["100000 0 3 16384", "3 6 -1", "1 1", "-1 Broken pipe"]);
 }
 
 #[test]
@@ -154,18 +142,17 @@ fn timers_and_signals_are_read_as_before() {
         }"#,
     );
     sandbox.expect("ready");
-    for _ in 0..2 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(2);
     sandbox.expect("8 1");
     sandbox = sandbox.save_and_restore();
     sandbox.say("go");
-    for line in ["8 1", "1 1", "-1 Operation canceled", "-1 Resource temporarily unavailable", "1 2 10 40 11"]
-    {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&[
+        "8 1",
+        "1 1",
+        "-1 Operation canceled",
+        "-1 Resource temporarily unavailable",
+        "1 2 10 40 11",
+    ]);
 }
 
 #[test]
@@ -231,10 +218,7 @@ fn epoll_tells_what_was_not_fetched() {
     );
     sandbox.expect("3 0:1 1:1 2:1");
     sandbox.expect("ready");
-    for _ in 0..3 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(3);
     sandbox.say("go");
     for line in ["4 0:1 3:1 5:4 6:1", "2 0:1 6:1", "1 7:1", "4 0:1 1:1 4:1 6:1", "4 0:1 4:1 6:1 8:1", "waits"]
     {
@@ -286,10 +270,7 @@ fn a_pidfd_is_of_its_process_even_when_that_is_gone() {
     settle();
     sandbox = sandbox.save_and_restore().save_and_restore();
     sandbox.say("go");
-    for line in ["11 1 0", "-1 No such process", "0", "1 1 15"] {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&["11 1 0", "-1 No such process", "0", "1 1 15"]);
 }
 
 #[test]
@@ -354,10 +335,7 @@ fn watches_go_on_and_events_wait() {
         }"#,
     );
     sandbox.expect("1 2 3 1");
-    for _ in 0..2 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(2);
     sandbox.say("go");
     for line in
         [" 1:8000: 2:100:one", " 2:100:two 2:40:two 2:80:three", " 3:2: 3:8000:", " 1:100:new", "2", "4"]
@@ -412,13 +390,7 @@ fn a_fifo_keeps_what_is_in_it_and_who_has_it_open() {
         }"#,
     );
     sandbox.expect("ready");
-    for _ in 0..2 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(2);
     sandbox.say("go");
-    for line in ["7 waits!", "-1 Resource temporarily unavailable", "0", "3"] {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&["7 waits!", "-1 Resource temporarily unavailable", "0", "3"]);
 }

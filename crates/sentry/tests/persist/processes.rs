@@ -1,12 +1,6 @@
 //! Several processes and threads: who is whose, who waits for whom, who has ended or stopped.
 
-use std::time::Duration;
-
-use crate::sandbox::Sandbox;
-
-fn settle() {
-    std::thread::sleep(Duration::from_millis(30));
-}
+use crate::sandbox::{Sandbox, settle};
 
 #[test]
 fn families_stay_together() {
@@ -64,10 +58,7 @@ fn families_stay_together() {
     settle();
     sandbox = sandbox.save_and_restore();
     sandbox.say("go");
-    for line in ["1 1", "zombie 5", "stopped 6", "waits 7", "1 No child processes"] {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&["1 1", "zombie 5", "stopped 6", "waits 7", "1 No child processes"]);
 }
 
 #[test]
@@ -104,10 +95,7 @@ fn threads_wait_for_one_another() {
         }"#,
     );
     sandbox.expect("begin");
-    for _ in 0..5 {
-        settle();
-        sandbox = sandbox.save_and_restore();
-    }
+    sandbox = sandbox.cycles(5);
     sandbox.expect("100000");
     assert_eq!(sandbox.finish(), 0);
 }
@@ -150,10 +138,7 @@ fn locks_that_the_kernel_hands_over_go_on() {
     sandbox = sandbox.save_and_restore();
     settle();
     sandbox.say("go");
-    for line in ["has it", "Owner died"] {
-        sandbox.expect(line);
-    }
-    assert_eq!(sandbox.finish(), 0);
+    sandbox.ends_with(&["has it", "Owner died"]);
 }
 
 #[test]

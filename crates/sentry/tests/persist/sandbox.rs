@@ -86,6 +86,11 @@ fn build(source: &str) -> PathBuf {
     directory
 }
 
+/// Long enough for guests to come to where they wait.
+pub(crate) fn settle() {
+    std::thread::sleep(Duration::from_millis(30));
+}
+
 impl Sandbox {
     /// Starts a program, given in C.
     pub(crate) fn start(source: &str) -> Self {
@@ -250,6 +255,14 @@ impl Sandbox {
         self.save_and_restore_on(Input::Pipe)
     }
 
+    /// The same so many times, each once it has come to rest.
+    pub(crate) fn cycles(self, count: u32) -> Self {
+        (0..count).fold(self, |sandbox, _| {
+            settle();
+            sandbox.save_and_restore()
+        })
+    }
+
     /// As [`save_and_restore`](Self::save_and_restore), with another standard input.
     pub(crate) fn save_and_restore_on(self, given: Input) -> Self {
         let mut image = Image::default();
@@ -307,6 +320,14 @@ impl Sandbox {
         let kernel = Kernel::restore(platform(), config, state, &mut image, &mut host)?.go();
         let (directory, root) = (self.directory.clone(), self.root.clone());
         Ok(Self { directory, root, kernel, input: Some(input), output })
+    }
+
+    /// These are the last lines of its output, and it ends with 0.
+    pub(crate) fn ends_with(mut self, lines: &[&str]) {
+        for line in lines {
+            self.expect(line);
+        }
+        assert_eq!(self.finish(), 0);
     }
 
     /// Its status when it has ended, with nothing more to say.
