@@ -185,6 +185,8 @@ fn traces_one_process() {
     let mut shell = Shell::start(&live);
     shell.session.send("p").unwrap();
     shell.shows("Processes by number");
+    // The first figures may be older than the second process.
+    shell.shows("sleep");
     shell.session.send("\x1b[B").unwrap();
     shell.session.send("t").unwrap();
     shell.shows("Calls of process 2 (sh)");
