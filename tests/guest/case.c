@@ -121,11 +121,16 @@ void msleep(long ms)
     errno = saved;
 }
 
-long now_ms(void)
+long clock_ms(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+long now_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
 }
 
 void tell_took(const char *text, long ms, long low, long high)

@@ -107,6 +107,8 @@ static inline void settle(void)
 }
 /* Milliseconds of CLOCK_MONOTONIC. */
 long now_ms(void);
+/* The same of any clock: what is waited for on one has to be measured by it, for not all stand still while all is saved. */
+long clock_ms(clockid_t clock);
 /* Whether `ms` lies in low..high: prints "about as long as it should", or how long it took. */
 void tell_took(const char *text, long ms, long low, long high);
 /* Waits until *word == value, five seconds at most. Whether it was. */
