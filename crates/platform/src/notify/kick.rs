@@ -73,7 +73,8 @@ impl KickState {
 
     /// What the host's thread has used until now.
     pub(crate) fn sample(&self) -> Option<Sample> {
-        procfs::sample(&self.stub.shared.proc, self.stub.pid(), self.tid)
+        let run_time = self.stub.run_time(self.tid)?;
+        Some(Sample { run_time, stat: self.stub.stat(self.tid)? })
     }
 
     /// Sends the signal, whatever is under way.
@@ -118,8 +119,7 @@ impl Kicker for Arc<KickState> {
         if self.gone.load(Ordering::SeqCst) {
             return None;
         }
-        let now = procfs::run_time(&self.stub.shared.proc, self.stub.pid(), self.tid)?;
-        Some(now.saturating_sub(self.before.run_time))
+        Some(self.stub.run_time(self.tid)?.saturating_sub(self.before.run_time))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use stockade_abi::Errno;
@@ -10,6 +11,7 @@ use stockade_abi::Errno;
 use super::channel::{Channel, Identity, NOBODY, Op, pair};
 use super::control::ControlMemory;
 use super::parked::Waiting;
+use super::procfs::{self, Stat};
 use super::slots::Slots;
 use super::zygote::fork_op;
 use super::{Shared, filter, memory, reaper};
@@ -28,6 +30,10 @@ pub(crate) struct Stub {
     pub(crate) parked: Waiting,
     /// Guest threads that it has had.
     pub(crate) threads: AtomicUsize,
+    /// The thread of the host that its first guest thread was.
+    pub(crate) first_tid: OnceLock<i32>,
+    /// What the helper had used when a second guest thread was first seen.
+    helper_time: OnceLock<Duration>,
     killed: AtomicBool,
 }
 
@@ -51,6 +57,8 @@ impl Stub {
             slots: Mutex::new(slots),
             parked: Waiting::default(),
             threads: AtomicUsize::new(0),
+            first_tid: OnceLock::new(),
+            helper_time: OnceLock::new(),
             killed: AtomicBool::new(false),
         }))
     }
@@ -127,6 +135,31 @@ impl Stub {
             return Errno::ESRCH;
         }
         errno
+    }
+
+    /// Whether it has had one guest thread: what the process has used, that has.
+    fn is_simple(&self) -> bool {
+        self.threads.load(Ordering::Relaxed) <= 1
+    }
+
+    /// CPU time that a thread has used. As long as there is no other, the whole process's, which is one call instead of
+    /// three and counts what the helper did for it; that stays its own when others come, lest its clock go back.
+    pub(crate) fn run_time(&self, tid: i32) -> Option<Duration> {
+        let pid = self.pid();
+        if self.is_simple() {
+            return procfs::process_time(pid);
+        }
+        let time = procfs::run_time(&self.shared.proc, pid, tid)?;
+        if self.first_tid.get() != Some(&tid) {
+            return Some(time);
+        }
+        let helper = || procfs::run_time(&self.shared.proc, pid, pid).unwrap_or_default();
+        Some(time + *self.helper_time.get_or_init(helper))
+    }
+
+    /// How a thread has spent its time, and on what else.
+    pub(crate) fn stat(&self, tid: i32) -> Option<Stat> {
+        procfs::stat(&self.shared.proc, self.pid(), (!self.is_simple()).then_some(tid))
     }
 
     pub(crate) fn is_killed(&self) -> bool {

@@ -61,12 +61,6 @@ impl Sample {
     }
 }
 
-/// What a thread has used.
-pub(crate) fn sample(proc: &OwnedFd, pid: i32, tid: i32) -> Option<Sample> {
-    let run_time = run_time(proc, pid, tid)?;
-    Some(Sample { run_time, stat: stat(proc, pid, Some(tid))? })
-}
-
 /// How a process has spent its time, or one thread of it, and on what else.
 pub(crate) fn stat(proc: &OwnedFd, pid: i32, tid: Option<i32>) -> Option<Stat> {
     match tid {

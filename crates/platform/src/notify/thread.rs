@@ -17,7 +17,7 @@ use super::listener::{Listener, Notification};
 use super::parked::Parked;
 use super::process::Stub;
 use super::procfs::Sample;
-use super::{filter, frame, layout as l, memory, procfs, stub, zygote};
+use super::{filter, frame, layout as l, memory, stub, zygote};
 use crate::{Context, Event, FaultInfo, FpState, GuestThread, Kicker, StopCause, SyscallRequest, Usage};
 
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
@@ -90,6 +90,7 @@ impl Thread {
     fn begin(stub: &Arc<Stub>, slot: u32, listener: OwnedFd) -> Result<Self, Errno> {
         let listener = Listener::new(listener).inspect_err(|_| stub.kill())?;
         let first = listener.receive().ok_or(Errno::EAGAIN)?;
+        stub.first_tid.get_or_init(|| first.pid as i32);
         let thread = Parked {
             listener: Arc::new(listener),
             tid: first.pid as i32,
@@ -129,18 +130,12 @@ impl Thread {
     /// What the host's thread has used until now. If that is little more than when last looked at, only for how long it
     /// has run: the rest takes long to learn.
     fn sample(&self) -> Option<Sample> {
-        let (stub, used) = (&self.stub, self.used.get());
-        let (proc, pid) = (&stub.shared.proc, stub.pid());
-        // Where there is no other, what the process has used is simpler to learn, and right.
-        let tid = (stub.threads.load(Ordering::Relaxed) > 1).then_some(self.kick.tid);
-        let run_time = match tid {
-            None => procfs::process_time(pid)?,
-            Some(tid) => procfs::run_time(proc, pid, tid)?,
-        };
+        let (tid, used) = (self.kick.tid, self.used.get());
+        let run_time = self.stub.run_time(tid)?;
         if run_time.saturating_sub(used.run_time) < BRIEF {
             return Some(Sample { run_time, ..used });
         }
-        Some(Sample { run_time, stat: procfs::stat(proc, pid, tid)? })
+        Some(Sample { run_time, stat: self.stub.stat(tid)? })
     }
 
     /// What becomes of the host's thread when the guest's ends.

@@ -14,3 +14,4 @@ mod memory;
 mod perf;
 mod state;
 mod thin;
+mod usage;
