@@ -34,6 +34,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::wire::{Answer, Budget, Call, Connection, MAX_MESSAGE, WireError};
+pub use state::Saving;
 
 /// A connection to a control server. One call at a time; open another one for a second.
 #[derive(Debug)]

@@ -1,9 +1,16 @@
 //! `State`.
 
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
 use super::{Client, Error};
 use crate::types::state::{SaveOpts, SaveResult};
+
+/// A sandbox that is being saved, and stands until it is confirmed that its image is where it belongs. It goes on if this is
+/// dropped before.
+#[derive(Debug)]
+pub struct Saving(UnixStream);
 
 impl Client {
     /// `State.Save`: writes the sandbox to a file that is empty, or to a pipe. Without `resume` the sandbox has ended when
@@ -13,5 +20,30 @@ impl Client {
     /// Why it was not saved, and goes on; see also [`Error`].
     pub fn save(&mut self, opts: &SaveOpts, file: impl AsFd) -> Result<SaveResult, Error> {
         self.call("State.Save", opts, &[file.as_fd()])
+    }
+
+    /// `State.Save` of a sandbox that ends only when that is confirmed; [`finish`](Self::finish) gives a [`SaveResult`], or
+    /// says why the sandbox goes on.
+    ///
+    /// # Errors
+    /// EMFILE; see also [`Error`].
+    pub fn begin_save(&mut self, opts: &SaveOpts, file: impl AsFd) -> Result<Saving, Error> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let opts = SaveOpts { confirm: true, resume: false, ..opts.clone() };
+        self.begin("State.Save", &opts, &[file.as_fd(), theirs.as_fd()])?;
+        Ok(Saving(ours))
+    }
+}
+
+impl Saving {
+    /// Waits until the image is written: false if it could not be.
+    #[must_use]
+    pub fn is_written(&mut self) -> bool {
+        self.0.read_exact(&mut [0]).is_ok()
+    }
+
+    /// Has the sandbox end. It does not count if that is gone already.
+    pub fn confirm(mut self) {
+        drop(self.0.write_all(&[1]));
     }
 }

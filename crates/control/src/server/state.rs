@@ -1,6 +1,7 @@
 //! `State`: saving a sandbox to a file.
 
 mod beside;
+mod confirmation;
 mod destination;
 mod saves;
 mod sink;
@@ -17,6 +18,7 @@ use super::{Error, Files, Sandbox};
 use crate::types::state::{SaveOpts, SaveResult, SavedSandbox};
 pub(super) use beside::restore as restore_beside;
 pub use beside::saved_defaults;
+use confirmation::Confirmation;
 use destination::Destination;
 pub(super) use saves::{Saves, restore, wait_checkpoint, wait_restore};
 use sink::Sink;
@@ -29,7 +31,8 @@ pub(super) fn save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Resu
     result
 }
 
-fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<SaveResult, Error> {
+fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, mut files: Files) -> Result<SaveResult, Error> {
+    let confirmation = opts.confirm.then(|| Confirmation::of(&mut files)).transpose()?;
     let destination = Destination::of(files, opts.have_pages_file)?;
     let compression = match &*opts.compression {
         "" | "none" => Compression::None,
@@ -48,10 +51,17 @@ fn try_save(sandbox: &Arc<Sandbox>, opts: SaveOpts, files: Files) -> Result<Save
     let bytes = state.to_bytes().map_err(|e| Error::new(e.to_string()))?;
     let written = sink.finish(&bytes, &summary(sandbox, &state.info.clocks)).map_err(failed)?;
     if !opts.resume {
-        // Nothing else of the sandbox will be left. Pipes have no disk.
-        match fsync(&written.file) {
-            Ok(()) | Err(HostErrno::INVAL | HostErrno::ROFS) => {}
-            Err(e) => return Err(failed(e.into())),
+        // Nothing else of the sandbox will be left.
+        match confirmation {
+            Some(confirmation) => {
+                drop(written);
+                confirmation.wait()?;
+            }
+            None => match fsync(&written.file) {
+                // Pipes have no disk.
+                Ok(()) | Err(HostErrno::INVAL | HostErrno::ROFS) => {}
+                Err(e) => return Err(failed(e.into())),
+            },
         }
         sandbox.saves.set_saved_away();
         frozen.end(0);

@@ -24,6 +24,11 @@ pub struct SaveOpts {
     /// Open files that cannot be saved are closed in the image.
     #[serde(rename = "Force", skip_serializing_if = "is_false")]
     pub force: bool,
+    /// There is one more descriptor, the last: a connected stream socket. The sandbox ends only when it is told so over
+    /// that, and so when the image is where it belongs: one byte is sent when it is written, and one has to come back. If
+    /// none does, the sandbox goes on. Means nothing with `resume`.
+    #[serde(rename = "Confirm", skip_serializing_if = "is_false")]
+    pub confirm: bool,
     /// How memory stands in the image: `none` (also empty) or `zstd`.
     #[serde(rename = "Compression", skip_serializing_if = "String::is_empty")]
     pub compression: String,

@@ -12,8 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use stockade_control::client::Error;
-use stockade_control::types::state::SaveOpts;
+use stockade_control::client::{Client, Error};
+use stockade_control::types::state::{SaveOpts, SaveResult};
 use stockade_image::NewFile;
 
 /// How long a sandbox that was saved away may take to be gone.
@@ -36,14 +36,14 @@ pub(super) fn run(args: &SaveArgs, state_dir: Option<&Path>) -> Result<ExitCode,
         compression: args.compress.map(|name| name.word().to_owned()).unwrap_or_default(),
         ..SaveOpts::default()
     };
-    let file = destination.file();
+    let file = destination.file().try_clone().map_err(not_written)?;
     let size = || file.metadata().map_or(0, |stat| stat.len());
-    let result = progress::during("saving", size, || client.save(&opts, file));
-    let result = result.map_err(|e| not_saved(&args.id, &e))?;
+    let keep = || destination.keep().map_err(not_written);
+    let (result, kept) = progress::during("saving", size, || save(&mut client, args, &opts, &file, keep))?;
     for closed in &result.closed {
         say(&format!("sandbox {}: closed in the image: {}", args.id, one_line(closed)));
     }
-    if let Some(file) = destination.keep().map_err(not_written)? {
+    if let Some(file) = kept {
         let id = ImageId::of(&file).map_err(not_written)?;
         // It is checked before it is restored if nobody remembers.
         drop(state.remember_image(&file, &id, Known::Written));
@@ -55,6 +55,48 @@ pub(super) fn run(args: &SaveArgs, state_dir: Option<&Path>) -> Result<ExitCode,
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Saves it, and keeps the image by `keep`. A sandbox that is to end goes on until that is done: there is one or the other
+/// at any time, whoever fails, or dies.
+fn save<T>(
+    client: &mut Client,
+    args: &SaveArgs,
+    opts: &SaveOpts,
+    file: &File,
+    keep: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(SaveResult, T), Failure> {
+    let failed = |e: Error| not_saved(&args.id, &e);
+    if opts.resume {
+        let result = client.save(opts, file).map_err(failed)?;
+        return Ok((result, keep()?));
+    }
+    let mut saving = client.begin_save(opts, file).map_err(failed)?;
+    if !saving.is_written() {
+        // The answer says why.
+        let error = client.finish::<SaveResult>().err();
+        return Err(
+            error.map_or_else(|| Failure::new(format!("sandbox {} was not saved", args.id), ""), failed)
+        );
+    }
+    let kept = match keep() {
+        Ok(kept) => kept,
+        Err(Failure { cause, hint }) => {
+            drop(saving);
+            // It is told that it goes on.
+            drop(client.finish::<SaveResult>());
+            return Err(Failure::new(
+                format!("sandbox {} was not saved, and goes on: {cause}", args.id),
+                hint,
+            ));
+        }
+    };
+    saving.confirm();
+    match client.finish() {
+        // It has ended, as it should.
+        Err(Error::Ended) => Ok((SaveResult::default(), kept)),
+        result => Ok((result.map_err(failed)?, kept)),
+    }
 }
 
 fn not_saved(id: &str, e: &Error) -> Failure {

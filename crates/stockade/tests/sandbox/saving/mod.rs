@@ -1,5 +1,6 @@
 //! Sandboxes that are saved, and go on from their images.
 
+mod confirmed;
 mod corpus;
 mod images;
 mod live;

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import hmac
+import json
 import os
+import socket
 import struct
 import tempfile
 import threading
 
-from wire import Case
+from wire import Case, Sandbox
 
 TRAILER = 160
 
@@ -76,6 +78,27 @@ class State(Case):
         self.assertEqual(self.result("containerManager.Status", "box"), "paused")
         for _ in range(2):
             self.assertEqual(self.result("containerManager.Resume"), {})
+
+    def test_confirmed(self):
+        box = Sandbox()
+        self.addCleanup(box.close)
+        client = box.connect()
+        for word in [b"", b"y"]:
+            ours, theirs = socket.socketpair()
+            call = {"method": "State.Save", "arg": {"Confirm": True}}
+            with tempfile.TemporaryFile() as file:
+                client.send(json.dumps(call), [file.fileno(), theirs.fileno()])
+                theirs.close()
+                self.assertEqual(len(ours.recv(9)), 1)
+                os.lseek(file.fileno(), -TRAILER, os.SEEK_END)
+                self.assertEqual(file.read(8), b"\x89STKEND\n")
+            self.assertIsNone(box.front.poll())
+            ours.sendall(word)
+            ours.close()
+            answer = client.receive()
+            self.assertEqual((answer["success"], answer["err"]), (bool(word), "" if word else "the image was not confirmed"))
+        self.assertEqual(box.front.wait(), 0)
+        client.close()
 
     def test_waits(self):
         self.assertIn("was not restored", self.error("containerManager.WaitRestore", {}))
