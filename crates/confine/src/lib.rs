@@ -60,7 +60,6 @@
 
 mod cgroup;
 mod clocks;
-mod code;
 pub mod crash;
 mod detach;
 mod error;
@@ -74,16 +73,17 @@ pub mod probe;
 pub mod profile;
 mod rlimits;
 mod seccomp;
+mod settle;
 pub mod streams;
 mod sys;
 mod tree;
 
 pub use cgroup::{Cgroup, Events, Limit, Limits, Unavailable};
 pub use clocks::Clocks;
-pub use code::let_go_of_code;
 pub use detach::{Side, detach};
 pub use error::Error;
 pub use host::{Caller, SentryHost};
 pub use landlock::LandlockState;
 pub use launch::{Access, End, Options, SentryHandle, Tree, launch};
 pub use link::{Link, MAX_FDS, Message};
+pub use settle::settle;

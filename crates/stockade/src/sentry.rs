@@ -109,7 +109,7 @@ fn run(boot: Boot<'_>, saved: Option<Saved>) -> u8 {
             tell(&link, &Event::Started);
             obey(&kernel, &link, tty);
             let status = kernel.wait_for(SETTLED).unwrap_or_else(|| {
-                stockade_confine::let_go_of_code();
+                stockade_confine::settle();
                 kernel.wait()
             });
             if let Some(bridge) = bridge {

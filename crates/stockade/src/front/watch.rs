@@ -110,7 +110,7 @@ pub fn watch(
         }
         if settled.is_some_and(|moment| Instant::now() >= moment) {
             settled = None;
-            stockade_confine::let_go_of_code();
+            stockade_confine::settle();
         }
         let rest = [
             clock.rest(Instant::now()),

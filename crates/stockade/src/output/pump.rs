@@ -2,6 +2,7 @@
 
 use super::entry::Stream;
 use super::log::OutputLog;
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -39,7 +40,8 @@ impl Pump {
     }
 
     fn run(self, mut log: OutputLog) {
-        let mut buffer = vec![0; 64 << 10];
+        // It takes no memory before it is used.
+        let mut buffer = Vec::with_capacity(64 << 10);
         let mut open = [Some((self.out, Stream::Out)), Some((self.err, Stream::Err))];
         while open.iter().any(Option::is_some) {
             let mut fds: Vec<PollFd<'_>> =
@@ -52,11 +54,14 @@ impl Pump {
             for (end, _) in open.iter_mut().filter(|end| end.is_some()).zip(ready).filter(|(_, ready)| *ready)
             {
                 let Some((fd, stream)) = end else { continue };
-                match rustix::io::read(&*fd, &mut buffer) {
+                match rustix::io::read(&*fd, spare_capacity(&mut buffer)) {
                     Err(Errno::INTR) => {}
                     Ok(0) | Err(_) => *end = None,
                     // What the disk has no room for is lost; the program is not held up for it.
-                    Ok(n) => drop(log.append(*stream, &buffer[..n])),
+                    Ok(_) => {
+                        drop(log.append(*stream, &buffer));
+                        buffer.clear();
+                    }
                 }
             }
         }

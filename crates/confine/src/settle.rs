@@ -1,14 +1,24 @@
-//! Code that the start needed and the rest of a life does not.
-#![expect(unsafe_code, reason = "the program's own segments, and madvise(2) of them")]
+//! Memory that the start needed and the rest of a life does not.
+#![expect(unsafe_code, reason = "the program's own segments, and madvise(2) of them; malloc_trim(3)")]
 
 use std::ops::Range;
 
 /// Size of a page.
 const PAGE: usize = 4096;
 
-/// Takes the program's code and constants out of this process's memory; what is needed again comes back from the page
-/// cache, where it is all the time. To be called by who is about to wait for long.
-pub fn let_go_of_code() {
+/// Lets go of it: of free memory of the heap, and of the program's code and constants, of which what is needed again comes back
+/// from the page cache, where it is all the time. To be called by who is about to wait for long.
+pub fn settle() {
+    let_go_of_heap();
+    let_go_of_code();
+}
+
+fn let_go_of_heap() {
+    // SAFETY: the allocator gives back what nobody has, which may be called at any time.
+    unsafe { libc::malloc_trim(0) };
+}
+
+fn let_go_of_code() {
     let mut segments: Vec<Range<usize>> = Vec::new();
     // SAFETY: the callback has the type that the call wants, and gets the vector that it is told of, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(note_segments), (&raw mut segments).cast()) };
@@ -49,7 +59,7 @@ unsafe extern "C" fn note_segments(
 mod tests {
     use std::fs;
 
-    use super::let_go_of_code;
+    use super::{let_go_of_code, let_go_of_heap};
 
     /// Bytes of the program's own read-only segments that are in this process's memory.
     fn resident() -> usize {
@@ -75,5 +85,24 @@ mod tests {
         let_go_of_code();
         let after = resident();
         assert!(after < before, "{before} bytes before, {after} after");
+    }
+
+    /// KiB of this process that are no file's.
+    fn anonymous() -> usize {
+        let text = fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.split_ascii_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn free_memory_inside_the_heap_goes() {
+        // Each is below what the allocator maps by itself, and every other one stays.
+        let mut blocks: Vec<Option<Vec<u8>>> = (0..256).map(|_| Some(vec![1; 64 << 10])).collect();
+        blocks.iter_mut().step_by(2).for_each(|block| *block = None);
+        let before = anonymous();
+        let_go_of_heap();
+        let after = anonymous();
+        assert!(after + 4096 < before, "{before} KiB before, {after} KiB after");
+        assert!(blocks.iter().flatten().all(|block| block.iter().all(|&byte| byte == 1)));
     }
 }
