@@ -349,6 +349,30 @@ static double command(char **argv, int times)
     return (double)(now() - start) / times;
 }
 
+/* For each line of input a pass over memory: read in order, changed here and there, changed in order. */
+static void passes(void)
+{
+    size_t count = (256ul << 20) / sizeof(uint64_t);
+    uint64_t *memory = malloc(count * sizeof *memory), random = 88172645463325252u, sum = 0;
+    check(memory != NULL, "malloc");
+    for (size_t i = 0; i < count; i++)
+        memory[i] = i * 0x9e3779b97f4a7c15u;
+    char line;
+    while (read(0, &line, 1) == 1) {
+        uint64_t start = now();
+        for (size_t i = 0; i < count; i++)
+            sum += memory[i];
+        for (int i = 0; i < 1000000; i++) {
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            memory[random % count] += sum;
+        }
+        for (size_t i = 0; i < count; i += 8)
+            memory[i] ^= sum;
+        printf("%llu\n", (unsigned long long)(now() - start));
+        fflush(stdout);
+    }
+}
+
 static const struct {
     const char *name;
     void (*op)(void);
@@ -380,6 +404,10 @@ int main(int argc, char **argv)
 {
     if (argc > 3 && strcmp(argv[1], "command") == 0) {
         printf("command %.1f\n", command(argv + 3, atoi(argv[2])));
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "passes") == 0) {
+        passes();
         return 0;
     }
     int on_disk = mkstemp(path);

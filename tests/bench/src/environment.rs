@@ -18,6 +18,9 @@ pub(crate) enum Environment {
 }
 
 impl Environment {
+    /// How runsc is run.
+    pub(crate) const RUNSC: [&str; 3] = ["--platform=ptrace", "--network=none", "--ignore-cgroups"];
+
     /// Native, and those of `peers` that are installed.
     pub(crate) fn all(stockade: &Path, peers: &[String]) -> Result<Vec<Self>> {
         let mut all = vec![Self::Native];
@@ -101,7 +104,7 @@ impl Environment {
             }
             Self::Runsc => {
                 let mut c = Command::new("runsc");
-                c.args(["--platform=ptrace", "--network=none", "--ignore-cgroups", "do", program]);
+                c.args(Self::RUNSC).args(["do", program]);
                 c
             }
         };

@@ -32,7 +32,7 @@ impl Samples {
 }
 
 fn quantity(how: How, value: f64) -> String {
-    if matches!(how, How::Memory) {
+    if how.is_memory() {
         return format!("{:.1} MiB", value / f64::from(1 << 20));
     }
     match value {

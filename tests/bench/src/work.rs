@@ -39,6 +39,13 @@ pub(crate) enum How {
     Profiled(&'static str),
 }
 
+impl How {
+    /// Whether its figures are bytes.
+    pub(crate) const fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Saving(Saving::Memory(_)))
+    }
+}
+
 /// What is to be reached, as a ratio.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
@@ -170,6 +177,24 @@ pub(crate) const GOALS: &[Work] = &[
         Goal::Native(1.0 / 0.7),
     ),
     work("pause", "it is paused", How::Saving(Saving::Pause(Program::Python)), Goal::Nanos(10e6)),
+    work(
+        "passes",
+        "a pass over 256 MiB of memory",
+        How::Saving(Saving::Pass { restored: false }),
+        Goal::None,
+    ),
+    work(
+        "passes-restored",
+        "the same after a restore, once pages are in",
+        How::Saving(Saving::Pass { restored: true }),
+        Goal::Plain("passes", 1.05),
+    ),
+    work(
+        "copy-memory",
+        "memory of one of 100 copies of python3 with 256 MiB (PSS and page tables)",
+        How::Saving(Saving::Memory(Program::Warm)),
+        Goal::MiB(1.0),
+    ),
     work("idle-memory", "memory of an idle sandbox (PSS)", How::Memory, Goal::MiB(4.0)),
 ];
 
@@ -266,7 +291,7 @@ impl Work {
             How::Exec { by_command } => exec::run(environment, dir, by_command),
             How::Profiled(work) => environment.profiled(path, work, dir),
             How::Control(look) => control::run(environment, dir, path, look),
-            How::Saving(saving) => saving::run(environment, dir, saving),
+            How::Saving(saving) => saving::run(environment, dir, path, saving),
             How::Memory if *environment == Environment::Native => Ok(None),
             How::Memory => memory::idle(environment, dir).map(Some),
         }
