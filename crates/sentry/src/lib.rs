@@ -22,5 +22,6 @@ pub mod task;
 pub mod time;
 pub mod trace;
 pub mod tty;
+mod unravel;
 pub mod vfs;
 pub mod wait;

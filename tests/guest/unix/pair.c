@@ -152,6 +152,23 @@ CASE(buffer_fills)
     SHOW(q);
 }
 
+CASE(empty_messages_fill_it_too)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+    for (int i = 0; i < 2; i++) {
+        make(types[i] | SOCK_NONBLOCK);
+        int n = 0;
+        while (n < 5000 && send(s[0], "", 0, 0) == 0)
+            n++;
+        SHOW(n > 100 && n < 1000);
+        TRY(send(s[0], "", 0, 0));
+        while (recv(s[1], NULL, 0, 0) == 0 && n > 0)
+            n--;
+        SHOW(n);
+        TRY(send(s[0], "", 0, 0));
+    }
+}
+
 CASE(options)
 {
     int v = 77;

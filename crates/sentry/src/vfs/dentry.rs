@@ -14,6 +14,7 @@ use super::kept::KeptNames;
 use super::lock::{FileId, Locks};
 use super::notify::Watches;
 use crate::persist::Counter;
+use crate::unravel::unravel;
 
 pub(crate) use persist::restored_device;
 pub use persist::{DentryState, SuperBlockState};
@@ -42,7 +43,7 @@ pub struct SuperBlock {
     pub watches: Watches,
     /// Locks on its files.
     pub locks: Arc<Locks>,
-    /// Names that it keeps.
+    /// Names that it keeps while it is mounted.
     pub(super) kept: KeptNames,
 }
 
@@ -115,6 +116,10 @@ pub(super) enum Child {
 }
 
 impl Child {
+    pub(super) fn used(dentry: &Arc<Dentry>) -> Self {
+        Self::Used(Arc::downgrade(dentry))
+    }
+
     fn get(&self) -> Option<Arc<Dentry>> {
         match self {
             Self::Kept(d) => Some(Arc::clone(d)),
@@ -344,6 +349,9 @@ impl Drop for Dentry {
         if *self.last_link.get_mut() {
             self.notify_gone();
         }
+        unravel(self.link.get_mut().parent.take(), |dentry, above| {
+            above.extend(dentry.link.get_mut().parent.take())
+        });
     }
 }
 
@@ -374,10 +382,10 @@ impl LockedDir<'_> {
         let name: Arc<[u8]> = Arc::from(name);
         let dentry = Dentry::make(Arc::clone(sb), inode, Some(Arc::clone(self.dir)), Arc::clone(&name));
         if sb.caches_names {
-            self.keep(name, Child::Kept(Arc::clone(&dentry)));
+            self.keep(name, &dentry);
         } else {
             self.children.retain(|_, c| matches!(c, Child::Used(w) if w.strong_count() > 0));
-            self.children.insert(name, Child::Used(Arc::downgrade(&dentry)));
+            self.children.insert(name, Child::used(&dentry));
         }
         dentry
     }
@@ -439,7 +447,7 @@ impl LockedDir<'_> {
         let name: Arc<[u8]> = Arc::from(name);
         *dentry.link.write() = Link { parent: Some(Arc::clone(self.dir)), name: Arc::clone(&name) };
         match child {
-            Child::Kept(_) => self.keep(name, child),
+            Child::Kept(_) => self.keep(name, &dentry),
             Child::Used(_) => _ = self.children.insert(name, child),
         }
     }

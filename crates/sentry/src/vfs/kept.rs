@@ -15,14 +15,47 @@ const STEP: usize = 64;
 /// Directories that are looked at in one go.
 const MOST: usize = 16;
 
-/// How many names there are, and in which directories, in the order in which these began to keep some.
+/// How many names there are, and in which directories.
 #[derive(Default)]
 pub(super) struct KeptNames {
     count: AtomicUsize,
-    directories: Mutex<VecDeque<Weak<Dentry>>>,
+    directories: Mutex<Directories>,
+}
+
+/// Names hold the directories that they are in, which keep them: so they are let go with the last mount, and none are kept
+/// from then on.
+#[derive(Default)]
+struct Directories {
+    mounts: usize,
+    unmounted: bool,
+    /// Those that keep names, in the order in which they began to.
+    queue: VecDeque<Weak<Dentry>>,
 }
 
 impl KeptNames {
+    /// There is one more mount.
+    pub(super) fn mounted(&self) {
+        let mut directories = self.directories.lock();
+        directories.mounts += 1;
+        directories.unmounted = false;
+    }
+
+    /// There is one mount less.
+    pub(super) fn unmounted(&self) {
+        let mut directories = self.directories.lock();
+        directories.mounts -= 1;
+        if directories.mounts > 0 {
+            return;
+        }
+        directories.unmounted = true;
+        let queue = std::mem::take(&mut directories.queue);
+        drop(directories);
+        for directory in queue.iter().filter_map(Weak::upgrade) {
+            let children = directory.let_go();
+            self.remove(children.len());
+        }
+    }
+
     /// One more; true if some have to go.
     fn add(&self) -> bool {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
@@ -34,23 +67,19 @@ impl KeptNames {
         self.count.fetch_sub(n, Ordering::Relaxed);
     }
 
-    fn push(&self, directory: &Arc<Dentry>) {
+    /// A directory begins to keep names; false if none are kept any more.
+    fn push(&self, directory: &Arc<Dentry>) -> bool {
         let mut directories = self.directories.lock();
+        if directories.unmounted {
+            return false;
+        }
         // Those that are no more go at times, when as many are new.
-        if directories.len() >= 2 * MAX && directories.len() == directories.capacity() {
-            directories.retain(|d| d.strong_count() > 0);
+        let queue = &mut directories.queue;
+        if queue.len() >= 2 * MAX && queue.len() == queue.capacity() {
+            queue.retain(|d| d.strong_count() > 0);
         }
-        directories.push_back(Arc::downgrade(directory));
-    }
-
-    fn oldest(&self) -> Option<Arc<Dentry>> {
-        let mut directories = self.directories.lock();
-        while let Some(directory) = directories.pop_front() {
-            if let Some(directory) = directory.upgrade() {
-                return Some(directory);
-            }
-        }
-        None
+        queue.push_back(Arc::downgrade(directory));
+        true
     }
 }
 
@@ -68,17 +97,30 @@ impl Dentry {
         }
         !children.is_empty()
     }
+
+    /// Leaves all names to those who use them, and gives what kept them to the caller, to be dropped without locks.
+    fn let_go(&self) -> Vec<Child> {
+        let mut children = self.children.lock();
+        self.keeps_names.store(false, Ordering::Relaxed);
+        let kept = children.values_mut().filter_map(|child| match child {
+            Child::Kept(dentry) => Some(Child::used(dentry)).map(|used| std::mem::replace(child, used)),
+            Child::Used(_) => None,
+        });
+        kept.collect()
+    }
 }
 
 impl LockedDir<'_> {
     /// Keeps a name of this directory.
-    pub(super) fn keep(&mut self, name: Arc<[u8]>, child: Child) {
-        let too_many = self.dir.sb.kept.add();
-        self.children.insert(name, child);
-        if !self.dir.keeps_names.swap(true, Ordering::Relaxed) {
-            self.dir.sb.kept.push(self.dir);
+    pub(super) fn keep(&mut self, name: Arc<[u8]>, child: &Arc<Dentry>) {
+        let (dir, kept) = (self.dir, &self.dir.sb.kept);
+        if !dir.keeps_names.load(Ordering::Relaxed) && !kept.push(dir) {
+            self.children.insert(name, Child::used(child));
+            return;
         }
-        if too_many {
+        dir.keeps_names.store(true, Ordering::Relaxed);
+        self.children.insert(name, Child::Kept(Arc::clone(child)));
+        if kept.add() {
             self.shrink();
         }
     }
@@ -87,9 +129,12 @@ impl LockedDir<'_> {
     /// lock, as they may be locked in any order.
     fn shrink(&mut self) {
         let kept = &self.dir.sb.kept;
-        let mut forgotten = Vec::new();
-        for _ in 0..MOST {
-            let Some(directory) = kept.oldest() else { break };
+        let (mut forgotten, mut looked_at) = (Vec::new(), Vec::new());
+        // All the while none of them is missing there, in case that the last mount goes.
+        let mut directories = kept.directories.lock();
+        while looked_at.len() < MOST && forgotten.len() < 2 * STEP {
+            let Some(oldest) = directories.queue.pop_front() else { break };
+            let Some(directory) = oldest.upgrade() else { continue };
             let some_remain = if Arc::ptr_eq(&directory, self.dir) {
                 directory.forget_unused(&mut self.children, &mut forgotten)
             } else {
@@ -97,62 +142,14 @@ impl LockedDir<'_> {
                 children.is_none_or(|mut children| directory.forget_unused(&mut children, &mut forgotten))
             };
             if some_remain {
-                kept.push(&directory);
+                directories.queue.push_back(oldest);
             }
-            if forgotten.len() >= 2 * STEP {
-                break;
-            }
+            looked_at.push(directory);
         }
+        drop(directories);
         kept.remove(forgotten.len());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::creds::Credentials;
-    use crate::fs::tmpfs::{Budget, TmpFs};
-    use crate::vfs::ops::Request;
-    use crate::vfs::{LookupFlags, Mount, MountFlags, NodeKind, Path};
-
-    #[test]
-    fn small_directories_do_not_keep_names_without_end() {
-        let (_, root) = TmpFs::mount(Budget::new(1 << 30), 0o755).unwrap();
-        let kept = || root.sb.kept.count.load(Ordering::Relaxed);
-        let creds = Credentials::root();
-        let place = Path::of_mount(&Mount::new(Arc::clone(&root), MountFlags::empty()));
-        let request = Request { root: place.clone(), start: place, creds: &creds, umask: 0 };
-        let make = |path: String, kind| request.make(path.as_bytes(), kind, 0o755).unwrap();
-        let mut used = Vec::new();
-        for d in 0..600 {
-            make(format!("/{d}"), NodeKind::Directory);
-            for f in 0..50 {
-                let made = make(format!("/{d}/{f}"), NodeKind::Regular);
-                if f == d % 50 {
-                    used.push((format!("/{d}/{f}"), made));
-                }
-            }
-            assert!(kept() <= MAX + STEP, "{}", kept());
-        }
-        assert!(kept() > MAX / 2, "{}", kept());
-        let resolve = |path: &str| request.walk(LookupFlags::empty()).resolve(path.as_bytes()).unwrap();
-        for (path, made) in used {
-            // What is in use stays, and is found.
-            assert!(Arc::ptr_eq(&resolve(&path).dentry, &made.dentry), "{path}");
-            assert_eq!(made.display(&request.root).0, path.as_bytes());
-        }
-        for d in 0..600 {
-            for f in 0..50 {
-                resolve(&format!("/{d}/{f}"));
-            }
-            assert!(kept() <= MAX + STEP, "{}", kept());
-        }
-        for d in 0..600 {
-            for f in 0..50 {
-                request.remove(format!("/{d}/{f}").as_bytes(), false).unwrap();
-            }
-            request.remove(format!("/{d}").as_bytes(), true).unwrap();
-        }
-        assert_eq!(kept(), 0);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use stockade_platform::sync::RwLock;
 
 use super::dentry::Dentry;
 use crate::persist::Counter;
+use crate::unravel::unravel;
 
 pub use persist::{MountState, PathState};
 
@@ -67,11 +68,16 @@ impl Mount {
     /// A mount that is not attached anywhere yet.
     #[must_use]
     pub fn new(root: Arc<Dentry>, flags: MountFlags) -> Arc<Self> {
+        Self::with_id(IDS.take(), root, flags, false)
+    }
+
+    fn with_id(id: u64, root: Arc<Dentry>, flags: MountFlags, expired: bool) -> Arc<Self> {
+        root.sb.kept.mounted();
         Arc::new(Self {
-            id: IDS.take(),
+            id,
             root,
             flags: AtomicU32::new(flags.bits()),
-            expired: AtomicBool::new(false),
+            expired: AtomicBool::new(expired),
             parent: RwLock::new(None),
             children: RwLock::default(),
         })
@@ -144,6 +150,17 @@ impl Mount {
         Self::new(Arc::clone(root), self.flags())
     }
 
+    /// Detaches all mounts from this one, which is no more: who uses one has it still.
+    fn take_attached(&mut self) -> Vec<Arc<Self>> {
+        let attached = std::mem::take(self.children.get_mut());
+        for mount in &attached {
+            if let Some((_, dentry)) = mount.parent.write().take() {
+                dentry.count_mount(-1);
+            }
+        }
+        attached
+    }
+
     /// Detaches it from its parent.
     ///
     /// # Errors
@@ -154,6 +171,13 @@ impl Mount {
         at.dentry.count_mount(-1);
         *self.parent.write() = None;
         Ok(())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        unravel(self.take_attached(), |mount, attached| attached.append(&mut mount.take_attached()));
+        self.root.sb.kept.unmounted();
     }
 }
 

@@ -1,5 +1,7 @@
 //! Programs that do what no program should.
 
+mod growth;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

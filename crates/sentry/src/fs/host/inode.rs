@@ -20,6 +20,7 @@ use super::trust::Moment;
 use super::{HostFs, HostInodeState, host, open_beneath, stat_in, xattr};
 use crate::fs::pipe::open_fifo;
 use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
+use crate::unravel::unravel;
 use crate::vfs::lock::FileId;
 use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
@@ -60,7 +61,17 @@ pub struct HostInode {
     this: Weak<HostInode>,
 }
 
+impl Drop for HostInode {
+    fn drop(&mut self) {
+        unravel(self.take_parent(), |inode, above| above.extend(inode.take_parent()));
+    }
+}
+
 impl HostInode {
+    fn take_parent(&mut self) -> Option<Arc<Self>> {
+        self.place.get_mut().take().map(|(dir, _)| dir)
+    }
+
     pub(super) fn root(fs: &Arc<HostFs>, found: &Statx) -> Arc<Self> {
         let root = Self::make(fs, None, found);
         if root.file_type == FileType::Directory {
@@ -185,18 +196,39 @@ impl HostInode {
 
     /// The descriptor of a directory.
     pub(super) fn dir_fd(&self) -> Result<Arc<OwnedFd>, Errno> {
-        if let Some(fd) = &*self.dir.lock() {
-            return Ok(Arc::clone(fd));
+        if let Some(fd) = self.open_dir_fd() {
+            return Ok(fd);
         }
         if self.file_type != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
-        let (parent, name) = self.location()?;
-        let fd = Arc::new(open_beneath(&*parent.dir_fd()?, &name, OFlags::PATH | OFlags::DIRECTORY)?);
+        let (mut above, name) = self.location()?;
+        let mut closed = Vec::new();
+        let mut fd = loop {
+            if let Some(fd) = above.open_dir_fd() {
+                break fd;
+            }
+            let (dir, name) = above.location()?;
+            closed.push((std::mem::replace(&mut above, dir), name));
+        };
+        for (dir, name) in closed.iter().rev() {
+            fd = dir.reopen_dir(&fd, name)?;
+        }
+        self.reopen_dir(&fd, &name)
+    }
+
+    fn open_dir_fd(&self) -> Option<Arc<OwnedFd>> {
+        self.dir.lock().clone()
+    }
+
+    /// Opens a directory by its name in the one above.
+    fn reopen_dir(&self, above: &OwnedFd, name: &[u8]) -> Result<Arc<OwnedFd>, Errno> {
+        let fd = Arc::new(open_beneath(above, name, OFlags::PATH | OFlags::DIRECTORY)?);
         if !self.is_same(&self.fs.attrs_of(&stat_in(&fd, b"")?)) {
             return Err(Errno::ENOENT);
         }
         *self.dir.lock() = Some(Arc::clone(&fd));
+        self.fs.note_open(&self.this);
         Ok(fd)
     }
 
@@ -260,11 +292,7 @@ impl HostInode {
 
     fn child(&self, name: &[u8]) -> Result<Arc<HostInode>, Errno> {
         let found = stat_in(&*self.dir_fd()?, name)?;
-        let child = Self::make(&self.fs, Some((self.me()?, Arc::from(name))), &found);
-        if child.file_type == FileType::Directory {
-            self.fs.note_open(&child);
-        }
-        Ok(child)
+        Ok(Self::make(&self.fs, Some((self.me()?, Arc::from(name))), &found))
     }
 
     fn me(&self) -> Result<Arc<Self>, Errno> {

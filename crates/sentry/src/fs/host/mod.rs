@@ -156,9 +156,9 @@ impl HostFs {
     }
 
     /// Remembers that a directory has its descriptor open, and closes the oldest ones beyond the limit.
-    fn note_open(&self, inode: &Arc<HostInode>) {
+    fn note_open(&self, inode: &Weak<HostInode>) {
         let mut open = self.open_dirs.lock();
-        open.push_back(Arc::downgrade(inode));
+        open.push_back(Weak::clone(inode));
         if open.len() > MAX_OPEN_DIRS
             && let Some(oldest) = open.pop_front()
         {

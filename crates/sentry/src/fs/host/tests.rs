@@ -4,7 +4,7 @@ use super::*;
 use crate::creds::Credentials;
 use crate::io::{BufSink, BufSource};
 use crate::vfs::ops::Request;
-use crate::vfs::{LookupFlags, Mount, MountFlags, Path, SetAttrs};
+use crate::vfs::{LookupFlags, Mount, MountFlags, NodeKind, Path, SetAttrs};
 
 struct Scratch(std::path::PathBuf);
 
@@ -164,4 +164,38 @@ fn an_end_is_not_believed_for_longer_than_it_holds() {
         }
         assert_eq!((read(), read()), (Ok(3), Ok(0)));
     }
+}
+
+/// Deeper than there are directories open: all above have to be opened again, on a stack as threads of tasks have it.
+#[test]
+fn directories_that_were_closed_are_opened_again_however_deep() {
+    let deep = || {
+        let scratch = Scratch::new("deep");
+        let creds = Credentials::initial(rustix::process::geteuid().as_raw(), 0, &[]);
+        let top = scratch.request(&creds);
+        let below = |start: &Path| Request { start: start.clone(), ..scratch_clone(&top) };
+        let mut names = vec![top.root.clone()];
+        for _ in 0..3 * MAX_OPEN_DIRS {
+            let next = below(names.last().unwrap()).make(b"d", NodeKind::Directory, 0o755).unwrap();
+            names.push(next);
+        }
+        for n in 0..MAX_OPEN_DIRS {
+            let name = format!("/{n}");
+            let other = top.make(name.as_bytes(), NodeKind::Directory, 0o755).unwrap();
+            below(&other).make(b"f", NodeKind::Regular, 0o644).unwrap();
+        }
+        let last = names.pop().unwrap();
+        below(&last).make(b"f", NodeKind::Regular, 0o644).unwrap();
+        below(&last).remove(b"f", false).unwrap();
+        // More of them are in use, but no more are open.
+        for dir in &names {
+            assert!(below(dir).walk(LookupFlags::empty()).resolve(b"d").is_ok());
+        }
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        assert!(descriptors < 2 * MAX_OPEN_DIRS, "{descriptors}");
+        for dir in names.iter().rev() {
+            below(dir).remove(b"d", true).unwrap();
+        }
+    };
+    std::thread::Builder::new().stack_size(256 << 10).spawn(deep).unwrap().join().unwrap();
 }

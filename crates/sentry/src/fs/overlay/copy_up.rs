@@ -19,6 +19,20 @@ impl OverlayInode {
         if let Some(upper) = self.upper() {
             return Ok(upper);
         }
+        let mut above = Vec::new();
+        let mut place = self.place.lock().clone();
+        while let Some((dir, _)) = place.filter(|(dir, _)| !dir.has_upper()) {
+            place = dir.place.lock().clone();
+            above.push(dir);
+        }
+        for dir in above.iter().rev() {
+            dir.copy_up_here(true)?;
+        }
+        self.copy_up_here(contents)
+    }
+
+    /// The same for what lies in a directory that is above already.
+    fn copy_up_here(&self, contents: bool) -> Result<Arc<dyn Inode>, Errno> {
         let _once = self.copying.lock();
         if let Some(upper) = self.upper() {
             return Ok(upper);

@@ -13,6 +13,7 @@ use super::whiteout::Entry;
 use super::{ORIGIN, OverlayFs, OverlayInodeState, UPPER_INO};
 use crate::fs::entries::Entries;
 use crate::persist::{Saver, Unsavable};
+use crate::unravel::unravel;
 use crate::vfs::lock::FileId;
 use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, Inode, NewNode, NodeKind, SetAttrs};
@@ -36,7 +37,17 @@ pub struct OverlayInode {
     pub(super) copying: Mutex<()>,
 }
 
+impl Drop for OverlayInode {
+    fn drop(&mut self) {
+        unravel(self.take_parent(), |inode, above| above.extend(inode.take_parent()));
+    }
+}
+
 impl OverlayInode {
+    fn take_parent(&mut self) -> Option<Arc<Self>> {
+        self.place.get_mut().take().map(|(dir, _)| dir)
+    }
+
     pub(super) fn make(
         fs: &Arc<OverlayFs>,
         place: Option<(Arc<OverlayInode>, Vec<u8>)>,

@@ -77,6 +77,11 @@ impl Entries {
         Some(inode)
     }
 
+    /// What the entries name.
+    pub(super) fn into_inodes(self) -> impl Iterator<Item = Arc<TmpInode>> {
+        self.by_name.into_values().map(|(_, inode)| inode)
+    }
+
     /// Entries from a position on, with the position after each.
     pub(super) fn from(&self, position: u64) -> impl Iterator<Item = (u64, &[u8], &Arc<TmpInode>)> {
         self.order

@@ -19,6 +19,7 @@ use super::seals::{Seals, WritablePages};
 use super::{TmpFs, file};
 use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
 use crate::time::clock::now_coarse;
+use crate::unravel::unravel;
 use crate::vfs::persist::InodeState;
 use crate::vfs::{Attrs, FileOps, FileType, HostFd, Inode, NewNode, NodeKind, SetAttrs, TimeSet};
 
@@ -99,6 +100,7 @@ impl Drop for TmpInode {
         let target = if let Data::Symlink(target) = &self.data { target.len() as u64 } else { 0 };
         let charged = NODE * (1 + names) + target + size_of_xattrs(self.xattrs.get_mut());
         self.fs.budget.give_kernel(charged);
+        unravel(self.take_entries(), |inode, entries| entries.append(&mut inode.take_entries()));
     }
 }
 
@@ -151,6 +153,13 @@ impl TmpInode {
         match &self.data {
             Data::Directory(entries) => Ok(entries),
             _ => Err(Errno::ENOTDIR),
+        }
+    }
+
+    fn take_entries(&mut self) -> Vec<Arc<TmpInode>> {
+        match &mut self.data {
+            Data::Directory(entries) => std::mem::take(entries.get_mut()).into_inodes().collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -118,7 +118,8 @@ impl Endpoint {
             return Err(Errno::EPIPE);
         }
         // Only what is already there counts: a message goes whole, or, before anything was sent, at all.
-        if self.credit.used() > 0 && self.credit.room() < len {
+        // So does an empty one.
+        if self.credit.used() > 0 && self.credit.room() < len.max(1) {
             return Err(Errno::EAGAIN);
         }
         if self.is_datagram() && self.is_full_for(other) {

@@ -209,9 +209,9 @@ impl Dentry {
             return Err(RestoreError::new("its name is there twice"));
         }
         if self.sb.caches_names {
-            dir.keep(name, Child::Kept(Arc::clone(entry)));
+            dir.keep(name, entry);
         } else {
-            dir.children.insert(name, Child::Used(Arc::downgrade(entry)));
+            dir.children.insert(name, Child::used(entry));
         }
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! The saved forms of [`Mount`] and [`Path`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
-use stockade_platform::sync::RwLock;
 
 use super::{IDS, Mount, MountFlags, Path};
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
@@ -81,14 +80,7 @@ impl Component for MountState {
         };
         IDS.note(id);
         let flags = MountFlags::from_bits(flags).ok_or_else(|| RestoreError::new("unknown flags"))?;
-        let mount = Arc::new(Mount {
-            id,
-            root: restorer.get(root)?,
-            flags: AtomicU32::new(flags.bits()),
-            expired: AtomicBool::new(expired),
-            parent: RwLock::new(None),
-            children: RwLock::default(),
-        });
+        let mount = Mount::with_id(id, restorer.get(root)?, flags, expired);
         let made = Arc::clone(&mount);
         restorer.later(move |restorer| {
             for (child, at) in children {
