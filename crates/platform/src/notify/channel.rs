@@ -327,9 +327,10 @@ fn receive(socket: &OwnedFd) -> Result<(usize, Option<OwnedFd>), Errno> {
     Ok((len, fds.into_iter().next()))
 }
 
-/// The descriptors of a control message that the host has just given us, if it is of this kind.
+/// The descriptors of a control message that the host has just given us, if it is of this kind. In the place of a pidfd that it
+/// could not make (EMFILE, ESRCH) there is the error.
 fn descriptors(kind: i32, wanted: i32, payload: &[u8]) -> Vec<OwnedFd> {
-    let fds = words(if kind == wanted { payload } else { &[] });
+    let fds = words(if kind == wanted { payload } else { &[] }).filter(|&fd| fd >= 0);
     // SAFETY: the host has just installed these descriptors for us, and each message is looked at once.
     fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
 }
@@ -368,5 +369,23 @@ fn hello(socket: &OwnedFd) -> Result<Hello, Errno> {
             Ok(Hello { identity: Identity { pid, pidfd }, listener })
         }
         _ => Err(Errno::ESRCH),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::IntoRawFd;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_no_descriptor() {
+        let (fd, _other) = std::io::pipe().unwrap();
+        let fd = OwnedFd::from(fd).into_raw_fd();
+        let payload: Vec<u8> =
+            [-libc::EMFILE, fd, -1, -libc::ESRCH].into_iter().flat_map(i32::to_ne_bytes).collect();
+        assert!(descriptors(libc::SCM_RIGHTS, SCM_PIDFD, &payload).is_empty());
+        let found = descriptors(SCM_PIDFD, SCM_PIDFD, &payload);
+        assert_eq!(found.iter().map(AsRawFd::as_raw_fd).collect::<Vec<_>>(), [fd]);
     }
 }
