@@ -242,6 +242,45 @@ fn files_of_the_kernel_are_read_on() {
 }
 
 #[test]
+fn files_that_were_mapped_are_as_they_were() {
+    check(
+        r#"
+        #define SIZE (300 << 10)
+        int main(void) {
+            static char bytes[SIZE], found[SIZE];
+            for (int i = 0; i < SIZE; i++) bytes[i] = i / 100 + i;
+            /* Written, and then mapped; written only by the mapping; a hole. */
+            int fds[] = {make("/tmp/written", ""), make("/tmp/mapped", ""), memfd_create("hole", 0)};
+            CHECK(write(fds[0], bytes, SIZE) == SIZE && !ftruncate(fds[1], SIZE) && !ftruncate(fds[2], SIZE));
+            for (int i = 0; i < 3; i++) {
+                char *mapped = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[i], 0);
+                CHECK(mapped != MAP_FAILED);
+                if (i == 0) mapped[5] = bytes[5] = 'x';
+                if (i == 1) memcpy(mapped, bytes, SIZE);
+                munmap(mapped, SIZE);
+            }
+            for (int round = 0; round < 2; round++) {
+                SAVED();
+                for (int i = 0; i < 3; i++) {
+                    struct stat stat;
+                    CHECK(pread(fds[i], found, SIZE, 0) == SIZE && !fstat(fds[i], &stat));
+                    CHECK(i < 2 ? !memcmp(found, bytes, SIZE) && stat.st_blocks == SIZE / 512 : !found[0] && !stat.st_blocks);
+                }
+                /* Mapped again, both sides see the same. */
+                char *mapped = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[round], 0);
+                CHECK(mapped != MAP_FAILED && !memcmp(mapped, bytes, SIZE));
+                mapped[200000] = bytes[200000] = 7 + round;
+                CHECK(pwrite(fds[1 - round], bytes, SIZE, 0) == SIZE);
+                CHECK(pread(fds[round], found, SIZE, 0) == SIZE && !memcmp(found, bytes, SIZE));
+                if (round == 0) munmap(mapped, SIZE);
+            }
+            SAY("ok");
+            return 0;
+        }"#,
+    );
+}
+
+#[test]
 fn mapped_files_stay_coherent() {
     check(
         r#"

@@ -109,9 +109,10 @@ impl TmpMappedState {
 
     pub(crate) fn restore(self, restorer: &mut Restorer<'_>) -> Result<Arc<dyn Mappable>, RestoreError> {
         let inode = get(self.inode, restorer)?;
-        if inode.regular().is_err() || self.path.len() > MAX_PATH {
-            return Err(RestoreError::new("it is no file that can be mapped"));
-        }
+        let regular = inode.regular().ok().filter(|_| self.path.len() <= MAX_PATH);
+        let regular = regular.ok_or_else(|| RestoreError::new("it is no file that can be mapped"))?;
+        // Before its pages come, which are copied then.
+        regular.memfd().map_err(|e| RestoreError::refused("files in memory", e))?;
         Ok(inode.as_mappable(self.path.into_vec()))
     }
 }

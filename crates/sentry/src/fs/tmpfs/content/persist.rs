@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
 use super::chunk::{Chunk, page_bits};
-use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage, host};
+use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage};
 use crate::fs::tmpfs::{Budget, Seals};
 use crate::persist::contents::{check_run, restore_run, save_file};
 use crate::persist::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
-use crate::vfs::HostFd;
 
 /// A [`Content`], but for its bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,7 +49,7 @@ impl Content {
         }
     }
 
-    /// Contents of a size, all of them a hole.
+    /// Contents of a size, all of them a hole. What is mapped has to become a memfd ([`Content::memfd`]) before its pages come.
     pub(in crate::fs::tmpfs) fn restore(
         state: ContentState,
         budget: Arc<Budget>,
@@ -64,13 +62,8 @@ impl Content {
         let storage = Storage::Chunks(BTreeMap::new());
         let mut content = Self { size: state.size, storage, budget, charged: 0, seals };
         if state.is_memfd {
+            // It becomes one again when it is mapped, which may be never.
             content.charge(state.charged).map_err(refused)?;
-            let fd = memfd_create(c"stockade-file", MemfdFlags::CLOEXEC).and_then(|fd| {
-                ftruncate(&fd, state.size)?;
-                Ok(fd)
-            });
-            let fd = fd.map_err(host).and_then(HostFd::new).map_err(refused)?;
-            content.storage = Storage::Memfd(fd);
             return Ok(content);
         }
         for (from, end) in state.reserved {
@@ -109,6 +102,15 @@ impl Content {
         object: PageObject,
         source: &mut dyn PageSource,
     ) -> Result<(), RestoreError> {
+        let refused = |e| RestoreError::refused("files in memory", e);
+        if matches!(&self.storage, Storage::Chunks(chunks) if chunks.is_empty()) && self.charged > 0 {
+            // It was mapped, and is not any more. What was written through mappings nobody has counted.
+            if room(&source.runs(object), self.charged).is_some() {
+                self.charge(0).map_err(refused)?;
+            } else {
+                self.memfd().map_err(refused)?;
+            }
+        }
         for run in source.runs(object) {
             check_run(&run, self.size)?;
             match &self.storage {
@@ -166,6 +168,21 @@ impl Content {
         chunks.entry(index).or_default().store(file, range, offset, len);
         Ok(())
     }
+}
+
+/// Bytes that chunks of these pages take, if that is no more than there may be.
+fn room(runs: &[PageRun], most: u64) -> Option<u64> {
+    let within = |bytes: u64| Some(bytes).filter(|&bytes| bytes <= most);
+    // Before chunks are counted one by one.
+    runs.iter().try_fold(0, |sum: u64, run| within(sum.saturating_add(run.length)))?;
+    let mut ends = BTreeMap::new();
+    for run in runs {
+        for index in run.address / CHUNK..=run.end().saturating_sub(1) / CHUNK {
+            // As long as it would be if it had been written.
+            ends.insert(index, if index == 0 { run.end().min(CHUNK) } else { CHUNK });
+        }
+    }
+    within(ends.values().sum())
 }
 
 /// Gives the pages of a chunk that were written.
