@@ -4,24 +4,49 @@ use std::time::Duration;
 
 use nix::time::ClockId;
 use rustix::thread::gettid;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use stockade_platform::sync::Mutex;
 
 use super::thread::Task;
+
+/// More CPU time than anybody has used, in seconds; the sum of many is still a time.
+const MOST_SECONDS: u64 = 1 << 40;
+/// More than anybody has counted; the sum of many is still a number.
+const MOST: u64 = 1 << 48;
 
 /// What a thread, or several, have used (getrusage(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time in guest code.
+    #[serde(deserialize_with = "time")]
     pub user: Duration,
     /// CPU time on its behalf in kernels.
+    #[serde(deserialize_with = "time")]
     pub system: Duration,
     /// Page faults that needed no I/O.
+    #[serde(deserialize_with = "count")]
     pub minor_faults: u64,
     /// Page faults that did.
+    #[serde(deserialize_with = "count")]
     pub major_faults: u64,
     /// How often it waited in a call.
+    #[serde(deserialize_with = "count")]
     pub waits: u64,
+}
+
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let time = Duration::deserialize(from)?;
+    if time.as_secs() > MOST_SECONDS {
+        Err(D::Error::custom("more CPU time than there is"))
+    } else {
+        Ok(time)
+    }
+}
+
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let count = u64::deserialize(from)?;
+    if count > MOST { Err(D::Error::custom("more faults or waits than there are")) } else { Ok(count) }
 }
 
 impl std::ops::AddAssign for Usage {
@@ -144,5 +169,26 @@ impl Task {
     /// Another guest thread takes over: what this one has used is history.
     pub(super) fn retire_usage(&self) {
         *self.account.before.lock() = *self.account.guest.lock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_added_up_is_not_read() {
+        let read = |usage: Usage| {
+            let bytes = cbor4ii::serde::to_vec(Vec::new(), &usage).unwrap();
+            cbor4ii::serde::from_slice::<Usage>(&bytes)
+        };
+        let most = Duration::from_secs(MOST_SECONDS);
+        let used = Usage { user: most, system: most, minor_faults: MOST, major_faults: MOST, waits: MOST };
+        let mut sum = Usage::default();
+        (0..1000).for_each(|_| sum += read(used).unwrap());
+        assert_eq!((sum.user, sum.waits), (most * 1000, MOST * 1000));
+        assert!(read(Usage { user: Duration::MAX, ..used }).is_err());
+        assert!(read(Usage { system: most + Duration::from_secs(1), ..used }).is_err());
+        assert!(read(Usage { waits: u64::MAX, ..used }).is_err());
     }
 }

@@ -3,10 +3,10 @@
 
 mod calls;
 mod forge;
+mod forged;
 mod fresh;
 mod fs;
 mod hostile;
-mod hostile_ipc;
 mod image;
 mod ipc;
 mod memory;

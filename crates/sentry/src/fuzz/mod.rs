@@ -1,6 +1,8 @@
 //! Entry points for fuzzers: each parser of bytes that a guest, or who made a guest's files, decides. `fuzz/` calls them
 //! with libFuzzer's inputs, the test below with its own, so that they cannot rot where that does not run.
 
+mod forge;
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,6 +27,8 @@ use crate::syscalls::control;
 use crate::task::{Kernel, KernelConfig};
 use crate::vfs::{Dentry, File, Inode, Mount, MountFlags, NewNode, NodeKind, Path};
 
+pub use forge::forge;
+
 /// A parser by name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -42,19 +46,21 @@ pub const TARGETS: &[Target] = &[
 
 /// A saved kernel's state.
 pub fn kernel_state(data: &[u8]) {
-    let Ok(state) = KernelState::from_bytes(data) else { return };
+    let Ok(mut state) = KernelState::from_bytes(data) else { return };
+    // What the mock's processor has.
+    state.info.xfeatures &= 3;
     let config = KernelConfig {
         hostname: Vec::new(),
         max_tasks: 16,
         memory: 1 << 28,
-        disk: 1 << 20,
+        disk: 1 << 24,
         descriptors: 1 << 12,
         host_descriptors: 1 << 12,
         cpus: 1,
         cpu: Vec::new(),
         hides_ids: false,
     };
-    let (mut pages, mut host) = (Nothing, Nothing);
+    let (mut pages, mut host) = (Nothing, Root);
     if let Ok(restored) = Kernel::restore(Arc::new(Mock::new()), config, state, &mut pages, &mut host) {
         restored.go().shut_down(SIGKILL);
     }
@@ -80,6 +86,19 @@ impl PageSource for Nothing {
 impl HostResources for Nothing {
     fn tree(&mut self, _label: &str) -> Result<OwnedFd, Errno> {
         Err(Errno::ENOENT)
+    }
+
+    fn stream(&mut self, _number: i32) -> Option<OwnedFd> {
+        None
+    }
+}
+
+/// The host's root as each of its trees: only looked at, since no guest runs.
+struct Root;
+
+impl HostResources for Root {
+    fn tree(&mut self, _label: &str) -> Result<OwnedFd, Errno> {
+        Ok(fs::File::open("/")?.into())
     }
 
     fn stream(&mut self, _number: i32) -> Option<OwnedFd> {
