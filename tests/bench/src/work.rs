@@ -179,7 +179,7 @@ pub(crate) const GOALS: &[Work] = &[
     work("pause", "it is paused", How::Saving(Saving::Pause(Program::Python)), Goal::Nanos(10e6)),
     work(
         "passes",
-        "a pass over 256 MiB of memory",
+        "a pass over 256 MiB of memory (CPU time)",
         How::Saving(Saving::Pass { restored: false }),
         Goal::None,
     ),
