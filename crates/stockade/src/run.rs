@@ -1,8 +1,10 @@
 //! A sandbox from its plan to its exit status: everything around the sentry.
 
+mod successor;
+
 use crate::config::{Cpus, Limits, OverlayConfig, SandboxConfig, StraceConfig};
 use crate::failure::{Failure, reason};
-use crate::front::{Audience, Ending, OnTerminal, OwnTerminal, Signals, Terminal, lost, watch};
+use crate::front::{Audience, Ending, OnTerminal, OwnTerminal, Signals, Terminal, Turn, lost, watch};
 use crate::logging::{Journal, Sink};
 use crate::plan::{Plan, Source};
 use crate::state::{Known, Record, Registered, StateDir};
@@ -11,8 +13,11 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use stockade_confine::probe::Missing;
-use stockade_confine::{Access, Cgroup, Error, Events, Limit, Options, SentryHost, Tree, launch};
+use stockade_confine::{
+    Access, Cgroup, Error, Events, Limit, Options, SentryHandle, SentryHost, Tree, launch,
+};
 use stockade_control::server::Zone;
 
 /// What a sentry starts with.
@@ -64,7 +69,7 @@ pub fn run(
     let outer = plan.sandbox.process.terminal.then(Outer::open).transpose();
     let outer = outer.map_err(|e| on_host(plan, &e))?;
     let place = Place { plan, state: &state, signals: &signals, registered: &mut registered, outer };
-    let end = place.live(sentry, || Ok(()), notice)?;
+    let end = place.live(sentry, &mut Alone, notice)?;
     drop(terminal);
     if let Some(failure) = end.message {
         say(&failure.to_string());
@@ -85,6 +90,34 @@ pub(crate) struct Place<'a> {
     pub(crate) outer: Option<Outer>,
 }
 
+/// What goes on in this process around the moment when a sentry is forked, which takes this process's standard streams.
+pub(crate) trait Surroundings {
+    /// A sentry has inherited what it needs.
+    ///
+    /// # Errors
+    /// When what the sandbox needs here cannot be had.
+    fn launched(&mut self) -> io::Result<()>;
+
+    /// Another one is to be forked, with these standard streams; this process has one thread when it returns.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    fn again(&mut self, streams: &[OwnedFd; 3]) -> io::Result<()>;
+}
+
+/// There is nothing around it, and no second one.
+struct Alone;
+
+impl Surroundings for Alone {
+    fn launched(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn again(&mut self, _: &[OwnedFd; 3]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// How a sandbox ended.
 pub(crate) struct End {
     /// The exit status of a command that waited for it.
@@ -95,12 +128,44 @@ pub(crate) struct End {
     pub(crate) limits_hit: Vec<String>,
 }
 
+/// What all sentries of a sandbox are forked with.
+struct Ground<'a> {
+    config: &'a SandboxConfig,
+    log: Arc<Sink>,
+    cgroup: &'a Cgroup,
+    cpu: Vec<(String, String)>,
+    zone: Zone,
+}
+
+impl Ground<'_> {
+    fn launch(
+        &self,
+        control: &OwnedFd,
+        terminal: Option<&OwnedFd>,
+        image: Option<&Source>,
+        sentry: impl FnOnce(Boot<'_>) -> u8,
+    ) -> Result<SentryHandle, Failure> {
+        let Self { config, log, cgroup, cpu, zone } = self;
+        let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
+        let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd));
+        let keep = keep.chain(image.iter().flat_map(|image| image.inherited)).collect();
+        let clocks = image.map(|image| image.clocks);
+        let options = Options { trees: trees(config), keep, cgroup: Some(cgroup), clocks };
+        let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
+        let boot = |host| {
+            let (log, zone, cpu) = (Arc::clone(log), zone.clone(), cpu.clone());
+            Boot { config, host, cpu, memory_is_bounded, log, control, terminal, zone }
+        };
+        launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))
+    }
+}
+
 impl Place<'_> {
-    /// The sandbox's life. `launched` is called when the sentry has inherited what it needs of this process.
+    /// The sandbox's life.
     pub(crate) fn live(
         self,
         sentry: impl FnOnce(Boot<'_>) -> u8,
-        launched: impl FnOnce() -> io::Result<()>,
+        surroundings: &mut impl Surroundings,
         mut audience: impl Audience,
     ) -> Result<End, Failure> {
         let Place { plan, state, signals, registered, outer } = self;
@@ -109,38 +174,43 @@ impl Place<'_> {
         let log = Sink::open(&config.log)?
             .with_strace_to_stderr(config.strace != StraceConfig::Off)
             .with_journal(Journal::create(registered.path())?);
-        let log = Arc::new(log);
         let control = registered.control_socket().map_err(on_host)?;
         let cgroup = Cgroup::create(&config.id, &host_limits(&config.limits));
         // A host without it has guests without it.
         let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let zone = Zone::of_host();
-        let terminal = outer.as_ref().map(|outer| &outer.slave);
-        let keep = log.keep().into_iter().chain([control.as_raw_fd()]);
-        let keep = keep.chain(terminal.map(AsRawFd::as_raw_fd));
-        let keep = keep.chain(plan.image.iter().flat_map(|image| image.inherited)).collect();
-        let clocks = plan.image.as_ref().map(|image| image.clocks);
-        let options = Options { trees: trees(config), keep, cgroup: Some(&cgroup), clocks };
+        let (cpu, zone) = (first_cpu(&cpus), Zone::of_host());
+        let ground = Ground { config, log: Arc::new(log), cgroup: &cgroup, cpu, zone };
         let unbound = cgroup.unavailable().iter().find(|missing| missing.limit == Limit::Cpu);
         if let (Some(cpus), Some(missing)) = (config.limits.cpus, unbound) {
             audience.notice(&cpus_unbound(cpus, &missing.reason));
         }
-        let memory_is_bounded = !cgroup.unavailable().iter().any(|missing| missing.limit == Limit::Memory);
-        let boot = |host| {
-            let (log, zone) = (Arc::clone(&log), zone.clone());
-            let (cpu, control) = (first_cpu(&cpus), &control);
-            Boot { config, host, cpu, memory_is_bounded, log, control, terminal, zone }
-        };
-        let mut handle =
-            launch(&options, |host| sentry(boot(host))).map_err(|e| not_launched(&config.id, &e))?;
+        let terminal = outer.as_ref().map(|outer| &outer.slave);
+        let mut handle = ground.launch(&control, terminal, plan.image.as_ref(), sentry)?;
         // Who connects when the sentry is gone shall see it.
         drop(control);
-        launched().map_err(on_host)?;
+        surroundings.launched().map_err(on_host)?;
         let terminal = outer.map(OwnTerminal::start).transpose().map_err(on_host)?;
         registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
-        let mut sandbox = OnTerminal { sandbox: &mut handle, terminal: terminal.as_ref() };
-        let audience = Remembering { audience, state, image: plan.image.as_ref() };
-        let ending = watch(&mut sandbox, signals, plan.timeout, audience).map_err(on_host)?;
+        let mut audience = Remembering { audience, state, image: plan.image.as_ref() };
+        // A deadline beyond the end of the clock is none.
+        let end = plan.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let ending = loop {
+            let mut sandbox = OnTerminal { sandbox: &mut handle, terminal: terminal.as_ref() };
+            let rest = end.map(|end| end.saturating_duration_since(Instant::now()));
+            match watch(&mut sandbox, signals, rest, &mut audience).map_err(on_host)? {
+                Turn::Ended(ending) => break ending,
+                Turn::Successor(files) => {
+                    match ground.successor(files, plan, state, surroundings, &mut audience) {
+                        Ok(next) => {
+                            let pid = next.pid().unsigned_abs();
+                            registered.running(pid, cgroup.paths()).map_err(on_host)?;
+                            successor::replace(&mut handle, next);
+                        }
+                        Err(reason) => successor::refuse(&handle, &reason),
+                    }
+                }
+            }
+        };
         let message = ending.message(plan, || lost(&config.id, &mut handle, state));
         drop(handle);
         terminal.into_iter().for_each(OwnTerminal::finish);

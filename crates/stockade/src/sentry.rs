@@ -5,6 +5,7 @@ mod hooks;
 mod limits;
 mod mounts;
 mod restored;
+mod successor;
 
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use stockade_abi::signal::{SigInfo, si};
 use stockade_confine::{Link, SentryHost};
-use stockade_control::server::{Sandbox, SandboxParts, Server};
+use stockade_control::server::{Sandbox, SandboxParts, Server, Successor};
 use stockade_control::types::proc::ProcessDefaults;
 use stockade_platform::notify::{Notify, Options};
 use stockade_sentry::diagnosis;
@@ -23,6 +24,7 @@ use stockade_sentry::vfs::MountNamespace;
 
 use self::first::First;
 pub(crate) use self::restored::Saved;
+use self::successor::Handover;
 use crate::front::{Event, FrontLine, Outcome, Request};
 use crate::logging;
 use crate::run::Boot;
@@ -82,6 +84,13 @@ fn run(boot: Boot<'_>, saved: Option<Saved>) -> u8 {
     let sink = Arc::clone(&log);
     kernel.tracing.set_output(Box::new(move |topic, pid, line| sink.task_line(topic, pid, line)));
     let link = Arc::new(host.link);
+    let successor = match begins {
+        Begins::Empty => match Handover::new(&link, control) {
+            Ok(handover) => Some(handover),
+            Err(e) => return give_up(&link, &format!("the host has no more descriptors: {e}")),
+        },
+        Begins::New | Begins::Restored(_) => None,
+    };
     let sandbox = Sandbox::new(SandboxParts {
         id: config.id.clone(),
         kernel: Arc::clone(&kernel),
@@ -93,10 +102,12 @@ fn run(boot: Boot<'_>, saved: Option<Saved>) -> u8 {
         proc: host.proc,
         program: host.program,
         was_restored: matches!(begins, Begins::Restored(_)),
+        successor: successor.clone().map(|handover| handover as Arc<dyn Successor>),
         description: config.description(),
     });
-    let server = match control.try_clone().and_then(|socket| Server::start(socket, Arc::clone(&sandbox))) {
-        Ok(server) => server,
+    let serve = |sandbox| Ok((Arc::clone(&sandbox), Server::start(control.try_clone()?, sandbox)?));
+    let (sandbox, server) = match sandbox.and_then(serve) {
+        Ok(served) => served,
         Err(e) => return give_up(&link, &format!("the control server could not be started: {e}")),
     };
     let started = match begins {
@@ -107,7 +118,7 @@ fn run(boot: Boot<'_>, saved: Option<Saved>) -> u8 {
     let outcome = match started {
         Ok(First { tty, bridge }) => {
             tell(&link, &Event::Started);
-            obey(&kernel, &link, tty);
+            obey(&kernel, &link, tty, successor);
             let status = kernel.wait_for(SETTLED).unwrap_or_else(|| {
                 stockade_confine::settle();
                 kernel.wait()
@@ -178,14 +189,30 @@ fn outcome_of(status: i32) -> Outcome {
 }
 
 /// Does what the front asks, on a thread of its own. When the front is gone the host ends the sentry.
-fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: Option<Arc<Tty>>) {
+fn obey(
+    kernel: &Arc<Kernel>,
+    link: &Arc<Link>,
+    terminal: Option<Arc<Tty>>,
+    successor: Option<Arc<Handover>>,
+) {
     let (kernel, link) = (Arc::clone(kernel), Arc::clone(link));
     let serve = move || {
         while let Ok(Some(request)) = link.asked() {
             let init = kernel.init_tgid();
-            let signo = match request {
+            let answer = |result: Result<(), String>| {
+                successor.iter().for_each(|handover| handover.answered(result.clone()))
+            };
+            let signo = match &request {
                 Request::Signal(signal) => i32::from(signal.signal),
                 Request::Kill => stockade_abi::signal::SIGKILL,
+                Request::TakenOver => {
+                    answer(Ok(()));
+                    continue;
+                }
+                Request::NotTakenOver(reason) => {
+                    answer(Err(reason.clone()));
+                    continue;
+                }
             };
             if kernel.end_empty(signo) {
                 continue;
@@ -206,9 +233,7 @@ fn obey(kernel: &Arc<Kernel>, link: &Arc<Link>, terminal: Option<Arc<Tty>>) {
                         tree.send_group(init, &info)
                     }
                 }
-                Request::Kill => {
-                    tree.send_group(init, &SigInfo::new(stockade_abi::signal::SIGKILL, si::SI_KERNEL))
-                }
+                _ => tree.send_group(init, &SigInfo::new(stockade_abi::signal::SIGKILL, si::SI_KERNEL)),
             };
             drop(tree);
             kernel.report_continued();

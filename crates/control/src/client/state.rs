@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use super::{Client, Error};
-use crate::types::state::{SaveOpts, SaveResult};
+use super::{Client, Error, Nothing};
+use crate::types::state::{RestoreOpts, SaveOpts, SaveResult};
 
 /// A sandbox that is being saved, and stands until it is confirmed that its image is where it belongs. It goes on if this is
 /// dropped before.
@@ -20,6 +20,16 @@ impl Client {
     /// Why it was not saved, and goes on; see also [`Error`].
     pub fn save(&mut self, opts: &SaveOpts, file: impl AsFd) -> Result<SaveResult, Error> {
         self.call("State.Save", opts, &[file.as_fd()])
+    }
+
+    /// `containerManager.Restore`: an empty sandbox that nobody has used goes on with an image. What it has of the host is
+    /// its own. This connection is of no use afterwards.
+    ///
+    /// # Errors
+    /// Why it does not, and waits as before; see also [`Error`].
+    pub fn restore(&mut self, key: Vec<u8>, image: impl AsFd) -> Result<(), Error> {
+        let opts = RestoreOpts { key, ..RestoreOpts::default() };
+        self.call("containerManager.Restore", &opts, &[image.as_fd()]).map(|Nothing {}| ())
     }
 
     /// `State.Save` of a sandbox that ends only when that is confirmed; [`finish`](Self::finish) gives a [`SaveResult`], or

@@ -92,7 +92,8 @@ impl Connections {
 }
 
 impl Server {
-    /// Serves everybody who connects to `listener`, on threads of its own, for as long as the process lives.
+    /// Serves everybody who connects to `listener`, which does not block, on threads of its own, for as long as the process
+    /// lives, or until another sentry takes over.
     ///
     /// # Errors
     /// What the host says when it has no more threads.
@@ -121,7 +122,15 @@ impl Server {
     }
 
     fn accept(self: Arc<Self>) {
-        loop {
+        while self.sandbox.beginning.accepts() {
+            let stop = self.sandbox.beginning.stop();
+            let mut fds =
+                [PollFd::new(&self.listener, PollFlags::IN), PollFd::from_borrowed_fd(stop, PollFlags::IN)];
+            // Whatever it says, the next calls say it too.
+            let _ = poll(&mut fds, None);
+            if !fds[1].revents().is_empty() {
+                continue;
+            }
             match accept_with(&self.listener, SocketFlags::CLOEXEC) {
                 Ok(socket) if peer::may_connect(&socket, self.sandbox.owner) => {
                     if let Err(e) = self.admit(socket) {
@@ -129,7 +138,8 @@ impl Server {
                     }
                 }
                 Ok(_) => tracing::warn!("a control connection of another user was refused"),
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                // Another sentry may have been faster.
+                Err(Errno::INTR | Errno::CONNABORTED | Errno::AGAIN) => {}
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                     // Closing an idle one gives room; without one, time does.
                     if !self.connections.lock().close_longest_idle() {

@@ -45,6 +45,7 @@ pub(super) fn pack(sandbox: &Arc<Sandbox>, args: PackArgs, files: Files) -> Resu
 
 /// `Files.Unpack`: reads a tar stream from a descriptor into a directory; gives how many entries were left out.
 pub(super) fn unpack(sandbox: &Arc<Sandbox>, args: FilesArgs, files: Files) -> Result<u64, Error> {
+    sandbox.beginning.used()?;
     let stream = BufReader::with_capacity(BUFFER, File::from(files.exactly_one()?));
     let creds = Credentials::root();
     let request = request(sandbox, &creds);

@@ -137,5 +137,9 @@ pub(super) fn wait_pid(sandbox: &Arc<Sandbox>, args: WaitPidArgs, _: Files) -> R
 /// `containerManager.Wait`: waits for the end of the container; gives that of its first process (wait(2)'s encoding).
 pub(super) fn wait(sandbox: &Arc<Sandbox>, cid: String, _: Files) -> Result<u32, Error> {
     sandbox.container(&cid)?;
-    Ok(sandbox.kernel.wait().cast_unsigned())
+    let status = sandbox.kernel.wait().cast_unsigned();
+    match sandbox.beginning.is_left() {
+        false => Ok(status),
+        true => Err(Error::new("the sandbox goes on from an image; it has to be waited for anew")),
+    }
 }

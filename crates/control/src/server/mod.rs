@@ -3,6 +3,7 @@
 //! To add a method: write its function in the file of its family, and its line in [`methods`]. A function runs on the
 //! thread of its connection and may wait.
 
+mod beginning;
 mod connections;
 mod container;
 mod copy;
@@ -26,6 +27,7 @@ mod users;
 mod vfs_tree;
 mod zone;
 
+pub use beginning::Successor;
 pub use connections::Server;
 pub use error::Error;
 pub use exec::{Started, exec_async};

@@ -1,6 +1,7 @@
 //! What methods are about.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use stockade_abi::misc::PAGE_SIZE;
 use stockade_sentry::task::Kernel;
 use stockade_sentry::vfs::MountNamespace;
 
+use super::beginning::{Beginning, Successor};
 use super::emitter::Emitter;
 use super::executed::Executed;
 use super::profile::Profiles;
@@ -42,6 +44,8 @@ pub struct Sandbox {
     pub(super) saves: Saves,
     /// Whether it came from an image.
     pub(super) was_restored: bool,
+    pub(super) beginning: Beginning,
+    pub(super) successor: Option<Arc<dyn Successor>>,
     /// What it was made with, for its image.
     pub(super) description: serde_json::Value,
 }
@@ -68,14 +72,18 @@ pub struct SandboxParts {
     pub program: Option<OwnedFd>,
     /// Whether it comes from an image.
     pub was_restored: bool,
+    /// How it goes on as one that was saved, if it is empty.
+    pub successor: Option<Arc<dyn Successor>>,
     /// What it is made with, as its images say it.
     pub description: serde_json::Value,
 }
 
 impl Sandbox {
     /// A sandbox in which nothing has been executed yet.
-    #[must_use]
-    pub fn new(parts: SandboxParts) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// EMFILE
+    pub fn new(parts: SandboxParts) -> io::Result<Arc<Self>> {
         let SandboxParts {
             id,
             kernel,
@@ -87,9 +95,10 @@ impl Sandbox {
             proc,
             program,
             was_restored,
+            successor,
             description,
         } = parts;
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             id,
             kernel,
             owner,
@@ -105,8 +114,10 @@ impl Sandbox {
             created: Timestamp::now(),
             saves: Saves::default(),
             was_restored,
+            beginning: Beginning::new(successor.is_some())?,
+            successor,
             description,
-        })
+        }))
     }
 
     /// Goes on with what was kept of it beside its kernel when it was saved.

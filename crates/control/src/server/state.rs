@@ -3,6 +3,7 @@
 mod beside;
 mod confirmation;
 mod destination;
+mod restore;
 mod saves;
 mod sink;
 
@@ -20,7 +21,8 @@ pub(super) use beside::restore as restore_beside;
 pub use beside::saved_defaults;
 use confirmation::Confirmation;
 use destination::Destination;
-pub(super) use saves::{Saves, restore, wait_checkpoint, wait_restore};
+pub(super) use restore::{restore, wait_restore};
+pub(super) use saves::{Saves, wait_checkpoint};
 use sink::Sink;
 
 /// `State.Save`, `containerManager.Checkpoint`: the sandbox stands while it is saved, and ends afterwards, or goes on. If

@@ -38,6 +38,37 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// Arguments of `containerManager.Restore`. The payload is the image, open for reading; two more descriptors follow with
+/// `have_pages_file`, and one with `have_device_file`: they are not looked at.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestoreOpts {
+    /// What the image was saved with; empty for none. Not gVisor's.
+    #[serde(rename = "Key", serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub key: Vec<u8>,
+    /// Pages and their list would be in files of their own.
+    #[serde(rename = "HavePagesFile", alias = "have_pages_file")]
+    pub have_pages_file: bool,
+    /// The platform would have a device.
+    #[serde(rename = "HaveDeviceFile")]
+    pub have_device_file: bool,
+}
+
+impl RestoreOpts {
+    /// How many descriptors there are.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        1 + if self.have_pages_file { 2 } else { 0 } + usize::from(self.have_device_file)
+    }
+}
+
+/// Says nothing of the key.
+impl std::fmt::Debug for RestoreOpts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreOpts").finish_non_exhaustive()
+    }
+}
+
 /// The result of `State.Save` and `containerManager.Checkpoint`; gVisor's has nothing in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,6 +125,10 @@ mod tests {
         assert!(zero::from_str::<SaveOpts>(r#"{"key":"?"}"#).is_err());
         let text = serde_json::to_string(&SaveOpts { key: vec![255; 2], ..SaveOpts::default() }).unwrap();
         assert!(text.starts_with(r#"{"key":"//8=","#), "{text}");
+        let text =
+            r#"{"HavePagesFile":true,"HaveDeviceFile":true,"Background":false,"use_checkpoint_gofer":false}"#;
+        assert_eq!(zero::from_str::<RestoreOpts>(text).unwrap().descriptors(), 4);
+        assert_eq!(zero::from_str::<RestoreOpts>("{}").unwrap().descriptors(), 1);
         assert!(!format!("{:?}", SaveOpts { key: vec![255; 2], ..SaveOpts::default() }).contains("255"));
     }
 }

@@ -3,11 +3,14 @@
 use super::report::{Report, Reporter};
 use crate::failure::{Failure, OWN_ERROR};
 use crate::front::{Audience, Signals};
-use crate::output::{OutputLog, Pump};
+use crate::output::{OutputLog, Pump, Pumping};
 use crate::plan::{Detach, Plan};
-use crate::run::{Boot, End, Place, on_host};
+use crate::run::{Boot, End, Place, Surroundings, on_host};
 use crate::state::{Record, StateDir};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// Runs the sandbox to its end; the exit status of the monitor, at which nobody looks.
 pub(super) fn run(
@@ -44,15 +47,13 @@ fn live(
     let mut registered = state.register(record)?;
     let log = OutputLog::create(registered.path()).map_err(on_host)?;
     let pump = Pump::place().map_err(on_host)?;
-    let mut pumping = None;
+    let mut output = Output::Waits(pump, log);
     let place = Place { plan, state, signals: &signals, registered: &mut registered, outer: None };
-    let launched = || {
-        pumping = Some(pump.start(log)?);
-        Ok(())
-    };
-    let end = place.live(sentry, launched, &mut *listener);
+    let end = place.live(sentry, &mut output, &mut *listener);
     // The pipes end with the sandbox; their last bytes come first.
-    drop(pumping.map(std::thread::JoinHandle::join));
+    if let Output::Runs(pumping) = output {
+        pumping.finish();
+    }
     let end = end?;
     if listener.reporter.is_some() {
         return Ok(Some(end));
@@ -63,6 +64,40 @@ fn live(
     let message = (!said.is_empty()).then(|| said.join("\n"));
     registered.end(end.status, message).map_err(on_host)?;
     Ok(None)
+}
+
+/// What writes down what the sandbox prints, on a thread that cannot be there when a sentry is forked.
+enum Output {
+    Waits(Pump, OutputLog),
+    Runs(Pumping),
+    Failed,
+}
+
+/// How long the thread may be seen by others once it has ended.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Surroundings for Output {
+    fn launched(&mut self) -> io::Result<()> {
+        if let Self::Waits(pump, log) = std::mem::replace(self, Self::Failed) {
+            *self = Self::Runs(pump.start(log)?);
+        }
+        Ok(())
+    }
+
+    fn again(&mut self, [stdin, stdout, stderr]: &[OwnedFd; 3]) -> io::Result<()> {
+        if let Self::Runs(pumping) = std::mem::replace(self, Self::Failed) {
+            let (pump, log) = pumping.stop()?;
+            *self = Self::Waits(pump, log);
+        }
+        dup2_stdin(stdin)?;
+        dup2_stdout(stdout)?;
+        dup2_stderr(stderr)?;
+        let end = Instant::now() + PATIENCE;
+        while std::fs::read_dir("/proc/self/task")?.count() > 1 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
 }
 
 /// Tells the command that waits; and afterwards keeps what there is to say.

@@ -67,7 +67,7 @@ impl<S: Sandbox> Sandbox for OnTerminal<'_, S> {
         self.sandbox.descriptors()
     }
 
-    fn next_event(&mut self) -> io::Result<Option<Event>> {
+    fn next_event(&mut self) -> io::Result<Option<(Event, Vec<OwnedFd>)>> {
         self.sandbox.next_event()
     }
 

@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// From the front to the sentry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// A signal for the program.
     Signal(Forwarded),
     /// End all tasks of the sandbox, as SIGKILL does.
     Kill,
+    /// After [`Event::Successor`]: another sentry goes on; this one has to end.
+    TakenOver,
+    /// After [`Event::Successor`]: none does, for this reason; this one goes on.
+    NotTakenOver(String),
 }
 
 /// A signal that the front received.
@@ -34,6 +38,9 @@ pub enum Event {
     Notice(String),
     /// All page data of the image that the sandbox was restored from is right.
     Checked,
+    /// Another sentry is to go on from an image, in the place of this empty sandbox. With it come descriptors: the image, a
+    /// file with its key, the control socket, and the standard streams.
+    Successor,
     /// The first program, and with it the sandbox, ended.
     Ended(Outcome),
     /// The sandbox could not be set up, for this reason; the sentry ends.

@@ -9,7 +9,7 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use stockade_confine::{End, Link, SentryHandle};
 
@@ -21,17 +21,17 @@ impl Sandbox for SentryHandle {
         [self.link().as_fd(), self.pidfd()]
     }
 
-    fn next_event(&mut self) -> io::Result<Option<Event>> {
+    fn next_event(&mut self) -> io::Result<Option<(Event, Vec<OwnedFd>)>> {
         // What the sentry said before it ended comes first.
         if readable(self.link())? { receive(self.link()) } else { Ok(None) }
     }
 
     fn signal(&self, signal: Forwarded) -> io::Result<()> {
-        ask(self.link(), Request::Signal(signal))
+        ask(self.link(), &Request::Signal(signal))
     }
 
     fn kill(&self) -> io::Result<()> {
-        ask(self.link(), Request::Kill)
+        ask(self.link(), &Request::Kill)
     }
 }
 
@@ -41,7 +41,15 @@ pub trait FrontLine {
     ///
     /// # Errors
     /// EPIPE when the front is gone: the host ends the sentry then.
-    fn tell(&self, event: &Event) -> io::Result<()>;
+    fn tell(&self, event: &Event) -> io::Result<()> {
+        self.tell_with(event, &[])
+    }
+
+    /// The same, with descriptors.
+    ///
+    /// # Errors
+    /// As [`tell`](Self::tell).
+    fn tell_with(&self, event: &Event, files: &[BorrowedFd<'_>]) -> io::Result<()>;
 
     /// Waits for what the front asks; `None` when it is gone.
     ///
@@ -51,34 +59,30 @@ pub trait FrontLine {
 }
 
 impl FrontLine for Link {
-    fn tell(&self, event: &Event) -> io::Result<()> {
-        tell(self, event)
+    fn tell_with(&self, event: &Event, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let text = serde_json::to_vec(event)?;
+        if text.len() > LONGEST {
+            return Err(rustix::io::Errno::MSGSIZE.into());
+        }
+        self.send(&text, files)
     }
 
     fn asked(&self) -> io::Result<Option<Request>> {
-        receive(self)
+        Ok(receive(self)?.map(|(request, _)| request))
     }
-}
-
-fn tell(link: &Link, event: &Event) -> io::Result<()> {
-    let text = serde_json::to_vec(event)?;
-    if text.len() > LONGEST {
-        return Err(rustix::io::Errno::MSGSIZE.into());
-    }
-    link.send(&text, &[])
 }
 
 /// Without waiting: a sentry that does not read must not hold the front up.
-fn ask(link: &Link, request: Request) -> io::Result<()> {
-    let text = serde_json::to_vec(&request)?;
+pub(crate) fn ask(link: &Link, request: &Request) -> io::Result<()> {
+    let text = serde_json::to_vec(request)?;
     send(link, &text, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
     Ok(())
 }
 
-fn receive<T: DeserializeOwned>(link: &Link) -> io::Result<Option<T>> {
+fn receive<T: DeserializeOwned>(link: &Link) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut buffer = [0; LONGEST];
     match link.receive(&mut buffer)? {
-        Some(message) => Ok(Some(serde_json::from_slice(&buffer[..message.len])?)),
+        Some(message) => Ok(Some((serde_json::from_slice(&buffer[..message.len])?, message.fds))),
         None => Ok(None),
     }
 }
@@ -115,7 +119,7 @@ pub fn lost(id: &str, handle: &mut SentryHandle, state: &StateDir) -> Failure {
 }
 
 /// Whether the sentry ends within that time.
-fn ended(handle: &SentryHandle, within: Duration) -> bool {
+pub(crate) fn ended(handle: &SentryHandle, within: Duration) -> bool {
     let life = handle.pidfd();
     let mut fds = [PollFd::from_borrowed_fd(life, PollFlags::IN)];
     let within = Timespec::try_from(within).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::signals::Signals;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, kill_process};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// A running sandbox, as the front sees it.
@@ -14,11 +14,11 @@ pub trait Sandbox {
     /// Readable when [`next_event`](Self::next_event) will not block: the line to the sentry, and its life (a pidfd).
     fn descriptors(&self) -> [BorrowedFd<'_>; 2];
 
-    /// The next event; `None` when the sentry is gone without having told of an end.
+    /// The next event, with its descriptors; `None` when the sentry is gone without having told of an end.
     ///
     /// # Errors
     /// What the host says; the sandbox is given up then.
-    fn next_event(&mut self) -> io::Result<Option<Event>>;
+    fn next_event(&mut self) -> io::Result<Option<(Event, Vec<OwnedFd>)>>;
 
     /// Passes a signal on, without waiting.
     ///
@@ -67,6 +67,15 @@ impl<F: FnMut(&str)> Audience for F {
     }
 }
 
+/// Why the front does not just wait any longer.
+#[derive(Debug)]
+pub enum Turn {
+    /// The sandbox has ended.
+    Ended(Ending),
+    /// It is to be another's from now on ([`Event::Successor`]); these came with that.
+    Successor(Vec<OwnedFd>),
+}
+
 /// Time between SIGTERM and SIGKILL when `--timeout` has passed, and then between SIGKILL and the end of a sentry that has
 /// not told that it took effect.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -86,8 +95,8 @@ enum Clock {
     KillSent(Instant),
 }
 
-/// Waits for the end of the sandbox: forwards signals, shows notices, ends the program after `timeout`. A sentry that does
-/// not answer delays none of it; the caller ends it.
+/// Waits for the end of the sandbox, or until it is to be another's: forwards signals, shows notices, ends the program after
+/// `timeout`. A sentry that does not answer delays none of it; the caller ends it.
 ///
 /// # Errors
 /// What the host says to poll(2) or to reading from the sentry.
@@ -95,8 +104,8 @@ pub fn watch(
     sandbox: &mut impl Sandbox,
     signals: &Signals,
     timeout: Option<Duration>,
-    mut audience: impl Audience,
-) -> io::Result<Ending> {
+    audience: &mut impl Audience,
+) -> io::Result<Turn> {
     // A deadline beyond the end of the clock is none.
     let mut clock =
         timeout.and_then(|t| Instant::now().checked_add(t)).map_or(Clock::Unlimited, Clock::Until);
@@ -106,7 +115,7 @@ pub fn watch(
     loop {
         clock = clock.tick(sandbox, Instant::now());
         if clock.ran_out(Instant::now()) {
-            return Ok(Ending::TimedOut(KILLED));
+            return Ok(Turn::Ended(Ending::TimedOut(KILLED)));
         }
         if settled.is_some_and(|moment| Instant::now() >= moment) {
             settled = None;
@@ -125,21 +134,33 @@ pub fn watch(
         if !ready.event {
             continue;
         }
-        match sandbox.next_event()? {
-            Some(Event::Started) => {
+        let Some((event, files)) = sandbox.next_event()? else { return Ok(Turn::Ended(Ending::Lost)) };
+        let ending = match event {
+            Event::Started => {
                 if audience.started().is_err() {
                     // If the sentry is gone, the next event says so.
                     drop(sandbox.kill());
                 }
+                continue;
             }
-            Some(Event::Notice(text)) => audience.notice(&one_line(&text)),
-            Some(Event::Checked) => audience.checked(),
-            Some(Event::Stopped(_)) => audience.stopped()?,
-            Some(Event::Ended(outcome)) if clock.passed() => return Ok(Ending::TimedOut(outcome)),
-            Some(Event::Ended(outcome)) => return Ok(Ending::Ended(outcome)),
-            Some(Event::Failed(reason)) => return Ok(Ending::Failed(one_line(&reason))),
-            None => return Ok(Ending::Lost),
-        }
+            Event::Notice(text) => {
+                audience.notice(&one_line(&text));
+                continue;
+            }
+            Event::Checked => {
+                audience.checked();
+                continue;
+            }
+            Event::Stopped(_) => {
+                audience.stopped()?;
+                continue;
+            }
+            Event::Successor => return Ok(Turn::Successor(files)),
+            Event::Ended(outcome) if clock.passed() => Ending::TimedOut(outcome),
+            Event::Ended(outcome) => Ending::Ended(outcome),
+            Event::Failed(reason) => Ending::Failed(one_line(&reason)),
+        };
+        return Ok(Turn::Ended(ending));
     }
 }
 

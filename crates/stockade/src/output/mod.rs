@@ -9,7 +9,7 @@ mod pump;
 pub(crate) use entry::{Entry, Stream};
 pub(crate) use follow::{Follow, Watch};
 pub(crate) use log::OutputLog;
-pub(crate) use pump::Pump;
+pub(crate) use pump::{Pump, Pumping};
 
 /// The file's name; what is older has `.1` appended.
 const NAME: &str = "output.log";

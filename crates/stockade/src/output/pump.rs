@@ -12,11 +12,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 
-/// The reading ends.
+/// The reading ends of those that are open.
 #[derive(Debug)]
-pub(crate) struct Pump {
-    out: OwnedFd,
-    err: OwnedFd,
+pub(crate) struct Pump([Option<(OwnedFd, Stream)>; 2]);
+
+/// One at work.
+#[derive(Debug)]
+pub(crate) struct Pumping {
+    thread: JoinHandle<(Pump, OutputLog)>,
+    stop: OwnedFd,
 }
 
 impl Pump {
@@ -27,31 +31,38 @@ impl Pump {
         dup2_stdin(&null()?)?;
         dup2_stdout(&out_end)?;
         dup2_stderr(&err_end)?;
-        Ok(Self { out, err })
+        Ok(Self([Some((out, Stream::Out)), Some((err, Stream::Err))]))
     }
 
     /// Takes the pipes away from this process again, and writes down what comes through them on a thread of its own, until
     /// the sandbox has ended.
-    pub(crate) fn start(self, log: OutputLog) -> io::Result<JoinHandle<()>> {
+    pub(crate) fn start(self, log: OutputLog) -> io::Result<Pumping> {
         let null = null()?;
         dup2_stdout(&null)?;
         dup2_stderr(&null)?;
-        std::thread::Builder::new().name("output".into()).stack_size(256 << 10).spawn(move || self.run(log))
+        let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC)?;
+        let builder = std::thread::Builder::new().name("output".into()).stack_size(256 << 10);
+        let thread = builder.spawn(move || self.run(log, &stopped))?;
+        Ok(Pumping { thread, stop })
     }
 
-    fn run(self, mut log: OutputLog) {
+    fn run(mut self, mut log: OutputLog, stopped: &OwnedFd) -> (Self, OutputLog) {
         // It takes no memory before it is used.
         let mut buffer = Vec::with_capacity(64 << 10);
-        let mut open = [Some((self.out, Stream::Out)), Some((self.err, Stream::Err))];
-        while open.iter().any(Option::is_some) {
+        while self.0.iter().any(Option::is_some) {
             let mut fds: Vec<PollFd<'_>> =
-                open.iter().flatten().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
+                self.0.iter().flatten().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
+            fds.push(PollFd::new(stopped, PollFlags::IN));
             match poll(&mut fds, None) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => return,
+                Err(_) => break,
             }
-            let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-            for (end, _) in open.iter_mut().filter(|end| end.is_some()).zip(ready).filter(|(_, ready)| *ready)
+            let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+            if ready.pop() == Some(true) {
+                break;
+            }
+            for (end, _) in
+                self.0.iter_mut().filter(|end| end.is_some()).zip(ready).filter(|(_, ready)| *ready)
             {
                 let Some((fd, stream)) = end else { continue };
                 match rustix::io::read(&*fd, spare_capacity(&mut buffer)) {
@@ -65,6 +76,21 @@ impl Pump {
                 }
             }
         }
+        (self, log)
+    }
+}
+
+impl Pumping {
+    /// Waits until the sandbox has ended, and all that it printed is written down.
+    pub(crate) fn finish(self) {
+        // One that panicked has nothing more to write down.
+        drop(self.thread.join());
+    }
+
+    /// Stops it, for another to be started; what is printed meanwhile waits in the pipes.
+    pub(crate) fn stop(self) -> io::Result<(Pump, OutputLog)> {
+        drop(self.stop);
+        self.thread.join().map_err(|_| io::Error::other("what writes down the output has failed"))
     }
 }
 

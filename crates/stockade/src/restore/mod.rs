@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stockade_confine::Clocks;
-use stockade_image::{Authenticity, Compression, Image};
+use stockade_image::{Authenticity, Compression, Image, Key};
 
 pub(crate) use many::{numbered, run_all};
 
@@ -99,6 +99,28 @@ pub(crate) fn clones(file: File, args: &CloneArgs, state_dir: Option<&Path>) -> 
     let plan = Plan { sandbox, timeout: None, quiet: args.quiet, detach: Some(detach), image: Some(source) };
     let names = numbered(args.name.as_deref(), &had, args.count, &StateDir::open(state_dir)?)?;
     run_all(&plan, detach, state_dir, &names, Saved { image, name: what, check: false })
+}
+
+/// What a sentry is given of an image that goes on in an empty sandbox, of whose host it gets what that has. It is checked
+/// first, unless it is known.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn successor(file: File, key: Option<&Key>, state: &StateDir) -> Result<(Saved, Source), String> {
+    const NAME: &str = "the image";
+    let failed = |e: stockade_image::Error| format!("{NAME} {e}");
+    let id = ImageId::of(&file).map_err(|e| failed(e.into()))?;
+    let image = Image::open(file, key).map_err(failed)?;
+    image.header().check_host().map_err(failed)?;
+    let is_packed = image.header().compression != Compression::None;
+    if !is_packed && state.knows_image(&id).is_none() {
+        image.check_pages(|_| {}).map_err(failed)?;
+        // Else it is checked again the next time.
+        drop(state.remember_image(image.file(), &id, Known::Checked));
+    }
+    let (_, clocks) = saved::config(&image).map_err(failed)?;
+    let source = source(&image, None, clocks).map_err(failed)?;
+    Ok((Saved { image, name: NAME.to_owned(), check: false }, source))
 }
 
 /// What a sentry is given of an image. `id`: what it is remembered by, once it has been checked.

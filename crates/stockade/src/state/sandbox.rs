@@ -47,12 +47,14 @@ impl Registered {
         self.lock.as_fd()
     }
 
-    /// Makes the socket that the sandbox's control server listens at: for the owner alone, whatever the umask.
+    /// Makes the socket that the sandbox's control server listens at: for the owner alone, whatever the umask. It does not
+    /// block, since two sentries have it for a moment when one takes over from another.
     ///
     /// # Errors
     /// What the host says.
     pub fn control_socket(&self) -> io::Result<OwnedFd> {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         // Addresses are short (unix(7)), paths need not be.
         let directory = open(&self.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
-use stockade::front::{Event, Forwarded, Outcome, Sandbox, Signals, Terminal, watch};
+use stockade::front::{Event, Forwarded, Outcome, Sandbox, Signals, Terminal, Turn, watch};
 
 struct Process {
     child: Child,
@@ -22,12 +22,13 @@ impl Sandbox for Process {
         [self.fd.as_fd(); 2]
     }
 
-    fn next_event(&mut self) -> io::Result<Option<Event>> {
+    fn next_event(&mut self) -> io::Result<Option<(Event, Vec<OwnedFd>)>> {
         let end = waitid(WaitId::PidFd(self.fd.as_fd()), WaitIdOptions::EXITED)?.unwrap();
-        Ok(Some(Event::Ended(match (end.exit_status(), end.terminating_signal()) {
+        let outcome = match (end.exit_status(), end.terminating_signal()) {
             (Some(status), _) => Outcome::Exited(status as u8),
             (None, signal) => Outcome::Signaled(signal.unwrap() as u8),
-        })))
+        };
+        Ok(Some((Event::Ended(outcome), Vec::new())))
     }
 
     fn signal(&self, signal: Forwarded) -> io::Result<()> {
@@ -54,9 +55,12 @@ pub(crate) fn front(timeout: &str, command: &[&str]) -> ExitCode {
     let child =
         Command::new(std::env::current_exe().unwrap()).args([ROLE, "exec"]).args(command).spawn().unwrap();
     let fd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-    let ending = watch(&mut Process { child, fd }, &signals, timeout, |_: &str| {}).unwrap();
+    let turn = watch(&mut Process { child, fd }, &signals, timeout, &mut |_: &str| {}).unwrap();
     drop(terminal);
-    ExitCode::from(ending.status())
+    match turn {
+        Turn::Ended(ending) => ExitCode::from(ending.status()),
+        Turn::Successor(_) => ExitCode::FAILURE,
+    }
 }
 
 /// Becomes `command`, with no signal blocked, as a sentry gives its guests what the caller had.

@@ -1,10 +1,10 @@
 //! A front over a sandbox whose events are written down.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
-use stockade::front::{Event, Forwarded, Sandbox, Signals, watch};
+use stockade::front::{Event, Forwarded, Sandbox, Signals, Turn, watch};
 
 struct Script {
     ours: UnixDatagram,
@@ -16,10 +16,10 @@ impl Sandbox for Script {
         [self.ours.as_fd(); 2]
     }
 
-    fn next_event(&mut self) -> io::Result<Option<Event>> {
+    fn next_event(&mut self) -> io::Result<Option<(Event, Vec<OwnedFd>)>> {
         let mut buffer = [0; 256];
         let len = self.ours.recv(&mut buffer)?;
-        Ok(serde_json::from_slice(&buffer[..len]).ok())
+        Ok(serde_json::from_slice(&buffer[..len]).ok().map(|event| (event, Vec::new())))
     }
 
     fn signal(&self, signal: Forwarded) -> io::Result<()> {
@@ -40,6 +40,9 @@ pub(crate) fn front(events: &[&str]) -> ExitCode {
         theirs.send(event.as_bytes()).unwrap();
     }
     let mut script = Script { ours, _theirs: theirs };
-    let ending = watch(&mut script, &signals, None, |notice: &str| println!("notice {notice}")).unwrap();
-    ExitCode::from(ending.status())
+    let mut audience = |notice: &str| println!("notice {notice}");
+    match watch(&mut script, &signals, None, &mut audience).unwrap() {
+        Turn::Ended(ending) => ExitCode::from(ending.status()),
+        Turn::Successor(_) => ExitCode::FAILURE,
+    }
 }

@@ -69,6 +69,7 @@ pub fn exec_async(sandbox: &Arc<Sandbox>, args: &ExecArgs, files: Files) -> Resu
             "the sandbox is paused, and a program would stand as all others do; resume it first",
         ));
     }
+    sandbox.beginning.used()?;
     let _changing = kernel.changing();
     let mounts = match args.mount_namespace {
         Some(of) => Arc::clone(&leader_of(sandbox, of)?.ns.read().mount),

@@ -1,4 +1,4 @@
-//! What has become of saving a sandbox, and whether it came from an image: for those who wait for that.
+//! What has become of saving a sandbox, for those who wait for that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,27 +59,6 @@ pub(in crate::server) fn wait_checkpoint(
     _: Files,
 ) -> Result<Nothing, Error> {
     sandbox.saves.wait().map(|()| Nothing {})
-}
-
-/// `containerManager.WaitRestore`: a sandbox answers when it has been restored.
-pub(in crate::server) fn wait_restore(
-    sandbox: &Arc<Sandbox>,
-    _: IgnoredAny,
-    _: Files,
-) -> Result<Nothing, Error> {
-    match sandbox.was_restored {
-        true => Ok(Nothing {}),
-        false => Err(Error::new(format!("sandbox {} was not restored from an image", sandbox.id))),
-    }
-}
-
-/// `containerManager.Restore`: what runs already cannot become another sandbox. A sandbox is made of an image by its
-/// front, which alone can give it what it has of the host.
-pub(in crate::server) fn restore(sandbox: &Arc<Sandbox>, _: IgnoredAny, _: Files) -> Result<Nothing, Error> {
-    Err(Error::new(format!(
-        "sandbox {} has started already; `stockade restore` makes one of an image",
-        sandbox.id
-    )))
 }
 
 #[cfg(test)]

@@ -48,3 +48,8 @@ fn profile() {
 fn state() {
     conforms("test_state");
 }
+
+#[test]
+fn restore() {
+    conforms("test_restore");
+}

@@ -94,7 +94,7 @@ fn clients_wait_for_saves() {
     let mut client = crate::control::Client(std::os::unix::net::UnixStream::connect(socket).unwrap());
     assert_eq!(client.call("containerManager.WaitRestore", &json!({}), &[])["success"], json!(true));
     let started = client.call("containerManager.Restore", &json!({}), &[]);
-    assert!(started["err"].as_str().unwrap().contains("has started already"), "{started}");
+    assert!(started["err"].as_str().unwrap().contains("exactly one file must be provided"), "{started}");
 }
 
 /// A shell on a terminal of the sandbox's own, with a job, an editor's modes and a window.
