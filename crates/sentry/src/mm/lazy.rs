@@ -141,13 +141,17 @@ impl MemoryManager {
     /// Copies what is of an image in `range`, for what the host allows with memory alone.
     pub(super) fn detach(&self, state: &mut State, range: Range<u64>) -> Result<(), Errno> {
         let parts: Vec<_> = state.lazy.within(range).collect();
+        let kernel = state.lazy.kernel.clone();
         for (part, place) in parts {
             let areas: Vec<Range<u64>> = state.vmas.within(part.clone()).map(|(range, _)| range).collect();
             for range in areas {
                 let vma = state.vmas.part(&range).ok_or(Errno::ENOMEM)?;
                 let at = part.start;
                 self.fill(&range, &vma, |addr, bytes| {
-                    place.file.read_exact_at(bytes, place.offset + (addr - at)).map_err(|_| Errno::EIO)
+                    place.file.read_exact_at(bytes, place.offset + (addr - at)).map_err(|_| {
+                        kernel.upgrade().iter().for_each(|kernel| kernel.wait_without_image());
+                        Errno::EIO
+                    })
                 })?;
                 state.lazy.remove(range);
             }
@@ -189,7 +193,7 @@ impl MemoryManager {
         let kernel = state.lazy.kernel.upgrade();
         drop(state);
         if let Some(kernel) = kernel {
-            kernel.fail("the image that this sandbox was restored from cannot be read any longer: it was cut off, or its disk fails");
+            kernel.lose_image();
         }
         true
     }

@@ -252,7 +252,7 @@ impl KernelInfo {
             let runs = restorer.pages.runs(PageObject::File(index));
             let left = runs.iter().try_fold(room, |room, run| room.checked_sub(run.length));
             room = left.ok_or_else(|| RestoreError::new("files hold more than the sandbox may have"))?;
-            let restored = inode.restore_pages(PageObject::File(index), restorer.pages);
+            let restored = inode.restore_pages(PageObject::File(index), restorer.pages, &kernel);
             restored.map_err(|e| e.at(InodeState::TABLE, index))?;
         }
         for (mm, index) in restorer.all::<MemoryManagerState>()?.into_iter().zip(0..) {

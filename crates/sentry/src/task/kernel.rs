@@ -30,6 +30,11 @@ use crate::vfs::quota::limit_kernel_memory;
 use crate::vfs::{HOST_FDS, OPEN_FILES};
 use crate::wait::WaitQueue;
 
+/// Why a sandbox ends whose image is gone.
+const LOST_IMAGE: &str = "the image that this sandbox was restored from cannot be read any longer: it was cut off, or its disk fails";
+/// How long the sentry may take to end.
+const LONGEST_END: Duration = Duration::from_secs(10);
+
 /// What a kernel is made with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KernelConfig {
@@ -287,6 +292,22 @@ impl Kernel {
             tracing::error!("{why}");
             self.shut_down(SIGKILL);
         }
+    }
+
+    /// The image that it was restored from cannot be read: it cannot go on.
+    pub(crate) fn lose_image(&self) {
+        self.fail(LOST_IMAGE);
+    }
+
+    /// The same, for whoever holds locks and would have to give a guest what is gone: that does not see another error of
+    /// the end of its sandbox. Returns only if the sentry has not ended for long.
+    pub(crate) fn wait_without_image(&self) {
+        if self.failure.set(LOST_IMAGE.to_owned()).is_ok() {
+            tracing::error!("{LOST_IMAGE}");
+            self.end.lock().get_or_insert(SIGKILL);
+            self.ended.notify_all();
+        }
+        std::thread::sleep(LONGEST_END);
     }
 
     /// Why it could not go on, if that was so.

@@ -12,6 +12,7 @@ use super::lock::FileId;
 use super::mount::Path;
 use super::persist::InodeState;
 use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
+use crate::task::Kernel;
 
 /// A file, directory, link or device of a file system. Names and permissions were checked by the caller; an
 /// implementation keeps its own data consistent. What it does not have answers as Linux does.
@@ -207,11 +208,16 @@ pub trait Inode: Any + Send + Sync {
     }
 
     /// Takes them back, when all objects have been made anew and before anything is mapped. What `source` has for `object`
-    /// is hostile.
+    /// is hostile. `kernel` ends if what is only read later is gone then.
     ///
     /// # Errors
     /// What is wrong with them, or what the host refuses.
-    fn restore_pages(&self, _object: PageObject, _source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    fn restore_pages(
+        &self,
+        _object: PageObject,
+        _source: &mut dyn PageSource,
+        _kernel: &Arc<Kernel>,
+    ) -> Result<(), RestoreError> {
         Ok(())
     }
 }

@@ -548,7 +548,12 @@ impl Inode for HostInode {
         self.save_orphan_pages(object, sink)
     }
 
-    fn restore_pages(&self, object: PageObject, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    fn restore_pages(
+        &self,
+        object: PageObject,
+        source: &mut dyn PageSource,
+        _kernel: &Arc<crate::task::Kernel>,
+    ) -> Result<(), RestoreError> {
         self.restore_orphan_pages(object, source)
     }
 

@@ -476,9 +476,14 @@ impl Inode for TmpInode {
         }
     }
 
-    fn restore_pages(&self, object: PageObject, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    fn restore_pages(
+        &self,
+        object: PageObject,
+        source: &mut dyn PageSource,
+        kernel: &Arc<crate::task::Kernel>,
+    ) -> Result<(), RestoreError> {
         match &self.data {
-            Data::Regular(regular) => regular.content.write().restore_pages(object, source),
+            Data::Regular(regular) => regular.content.write().restore_pages(object, source, kernel),
             _ => Ok(()),
         }
     }

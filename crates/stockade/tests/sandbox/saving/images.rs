@@ -123,6 +123,15 @@ fn a_checked_image_is_not_checked_again() {
     }
 }
 
+/// Cuts an image off behind its first MiB.
+fn cut_off(place: &Place) {
+    std::fs::set_permissions(place.path("image"), Permissions::from_mode(0o600)).unwrap();
+    std::fs::File::options().write(true).open(place.path("image")).unwrap().set_len(1 << 20).unwrap();
+}
+
+const CUT_OFF: &str =
+    "the image that this sandbox was restored from cannot be read any longer: it was cut off";
+
 #[test]
 fn an_image_in_use_that_is_cut_off_ends_the_sandbox() {
     const SCRIPT: &str = "import os, sys
@@ -137,12 +146,42 @@ print(sum(data[::4096]))";
     assert_eq!(front.end().2, Some(0));
     let mut front = place.restore("image", &[]);
     until("it runs", || place.state.record("box").is_some_and(|r| r["status"] == "running"));
-    std::fs::set_permissions(place.path("image"), Permissions::from_mode(0o600)).unwrap();
-    std::fs::File::options().write(true).open(place.path("image")).unwrap().set_len(1 << 20).unwrap();
+    cut_off(&place);
     front.say("go");
-    let (_, said, status) = front.end();
-    assert_eq!(status, Some(125), "{said}");
-    assert!(said.contains("image"), "{said}");
+    let (out, said, status) = front.end();
+    assert_eq!((&*out, status), ("", Some(125)), "{said}");
+    assert!(said.contains(CUT_OFF), "{said}");
+}
+
+/// Of files that lie in it, too: programs that read or change them, and have nothing else of the image, see no error.
+#[test]
+fn no_program_sees_that_an_image_was_cut_off() {
+    let place = Place::new();
+    let mut front =
+        place.start("box", &[], &["sh", "-c", "head -c 16M /dev/urandom >/tmp/file; echo up; sleep 1000"]);
+    front.expect("up");
+    place.save("box", "image", &["--leave-running"]);
+    let whole = std::fs::read(place.path("image")).unwrap();
+    for (n, use_it) in [
+        "cat /tmp/file >/dev/null",
+        "cp /tmp/file /tmp/other",
+        "echo x | dd of=/tmp/file bs=1 seek=9000000 conv=notrunc 2>/dev/null",
+        "exec 3</tmp/file; python3 -c 'import mmap; mmap.mmap(3, 0, prot=1)'",
+    ]
+    .iter()
+    .enumerate()
+    {
+        drop(std::fs::remove_file(place.path("image")));
+        std::fs::write(place.path("image"), &whole).unwrap();
+        let (id, image) = (format!("again-{n}"), place.at("image"));
+        assert_eq!(place.state.run(&["restore", &image, "--detach", "--id", &id]).2, Some(0));
+        cut_off(&place);
+        let (out, said, status) = place.state.run(&["exec", &id, "sh", "-c", &format!("{use_it}; echo $?")]);
+        assert_eq!((&*out, status), ("", Some(125)), "{use_it}: {said}");
+        let end = place.state.wait_for_end(&id);
+        assert_eq!(end["exit_status"], json!(125), "{use_it}: {end}");
+        assert!(end["message"].as_str().unwrap().contains(CUT_OFF), "{use_it}: {end}");
+    }
 }
 
 /// What was saved by nobody knows whom may read as any sandbox may, and write where it is told to.

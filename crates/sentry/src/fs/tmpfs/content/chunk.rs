@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use stockade_abi::Errno;
 
 use super::PAGE;
 use crate::io::Sink;
+use crate::task::Kernel;
 
 /// Bytes, and which of their pages are more than a hole.
 #[derive(Default)]
@@ -24,9 +25,18 @@ pub(super) struct Chunk {
 /// Bytes of a chunk that were restored, and that nobody has changed since: they are read from the image when they are used.
 struct Stored {
     file: Arc<File>,
+    /// Who cannot go on without them.
+    kernel: Weak<Kernel>,
     len: usize,
     /// From where to where, and where that is in the file. The rest is zeros.
     runs: Vec<(usize, usize, u64)>,
+}
+
+/// Where bytes lie in an image.
+pub(super) struct Place<'a> {
+    pub(super) file: Arc<File>,
+    pub(super) offset: u64,
+    pub(super) kernel: &'a Arc<Kernel>,
 }
 
 /// The bits of the pages that hold some bytes of a chunk.
@@ -51,6 +61,13 @@ impl Stored {
         }
         Ok(())
     }
+
+    /// As [`copy`](Self::copy), for a guest: without its image, its sandbox ends.
+    fn give(&self, within: usize, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.copy(within, bytes).inspect_err(|_| {
+            self.kernel.upgrade().iter().for_each(|kernel| kernel.wait_without_image());
+        })
+    }
 }
 
 impl Chunk {
@@ -65,8 +82,10 @@ impl Chunk {
     }
 
     /// Its bytes in this file are some of an image's. It is not loaded, or empty.
-    pub(super) fn store(&mut self, file: Arc<File>, (from, to): (usize, usize), offset: u64, len: usize) {
-        let stored = self.stored.get_or_insert_with(|| Box::new(Stored { file, len, runs: Vec::new() }));
+    pub(super) fn store(&mut self, place: Place<'_>, (from, to): (usize, usize), len: usize) {
+        let Place { file, offset, kernel } = place;
+        let stored = || Box::new(Stored { file, kernel: Arc::downgrade(kernel), len, runs: Vec::new() });
+        let stored = self.stored.get_or_insert_with(stored);
         stored.len = stored.len.max(len);
         stored.runs.push((from, to, offset));
         self.written |= page_bits(from, to);
@@ -79,7 +98,7 @@ impl Chunk {
     pub(super) fn load(&mut self) -> Result<(), Errno> {
         if let Some(stored) = &self.stored {
             let mut bytes = vec![0; stored.len].into_boxed_slice();
-            stored.copy(0, &mut bytes)?;
+            stored.give(0, &mut bytes)?;
             (self.bytes, self.stored) = (bytes, None);
         }
         Ok(())
@@ -92,16 +111,16 @@ impl Chunk {
             None => dst.put(&self.bytes[within..end]),
             Some(stored) => {
                 let mut bytes = vec![0; end - within];
-                stored.copy(within, &mut bytes)?;
+                stored.give(within, &mut bytes)?;
                 dst.put(&bytes)
             }
         }
     }
 
-    /// Copies whole pages from `within` on.
+    /// Copies whole pages from `within` on, to be saved.
     ///
     /// # Errors
-    /// As [`load`](Self::load).
+    /// As [`load`](Self::load), but the sandbox does not end.
     pub(super) fn copy(&self, within: usize, bytes: &mut [u8]) -> Result<(), Errno> {
         match &self.stored {
             None => bytes.copy_from_slice(self.bytes.get(within..within + bytes.len()).ok_or(Errno::EIO)?),

@@ -1,17 +1,17 @@
 //! The saved form of [`Content`], and its pages.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
 
-use super::chunk::{Chunk, page_bits};
+use super::chunk::{Chunk, Place, page_bits};
 use super::{CHUNK, Content, MAX_SIZE, PAGE, Storage};
 use crate::fs::tmpfs::{Budget, Seals};
 use crate::persist::contents::{check_run, restore_run, save_file};
 use crate::persist::{PageObject, PageRun, PageSink, PageSource, RestoreError, SaveError};
+use crate::task::Kernel;
 
 /// A [`Content`], but for its bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +101,7 @@ impl Content {
         &mut self,
         object: PageObject,
         source: &mut dyn PageSource,
+        kernel: &Arc<Kernel>,
     ) -> Result<(), RestoreError> {
         let refused = |e| RestoreError::refused("files in memory", e);
         if matches!(&self.storage, Storage::Chunks(chunks) if chunks.is_empty()) && self.charged > 0 {
@@ -115,13 +116,18 @@ impl Content {
             check_run(&run, self.size)?;
             match &self.storage {
                 Storage::Memfd(fd) => restore_run(fd, self.size, run, source)?,
-                Storage::Chunks(_) => self.restore_chunks(run, source)?,
+                Storage::Chunks(_) => self.restore_chunks(run, source, kernel)?,
             }
         }
         Ok(())
     }
 
-    fn restore_chunks(&mut self, run: PageRun, source: &mut dyn PageSource) -> Result<(), RestoreError> {
+    fn restore_chunks(
+        &mut self,
+        run: PageRun,
+        source: &mut dyn PageSource,
+        kernel: &Arc<Kernel>,
+    ) -> Result<(), RestoreError> {
         let refused = |e| RestoreError::refused("files in memory", e);
         let mut at = run.address;
         while at < run.end() {
@@ -130,7 +136,8 @@ impl Content {
             let data = run.data.saturating_add(at - run.address);
             match source.file(data) {
                 Some((file, offset)) if self.is_stored(at / CHUNK) => {
-                    self.store(at / CHUNK, file, (within, end), offset).map_err(refused)?;
+                    let place = Place { file, offset, kernel };
+                    self.store(at / CHUNK, place, (within, end)).map_err(refused)?;
                 }
                 _ => {
                     let chunk = self.chunk_for(at / CHUNK, within, part as usize).map_err(refused)?;
@@ -152,20 +159,14 @@ impl Content {
     }
 
     /// Leaves bytes of a chunk in an image until they are changed.
-    fn store(
-        &mut self,
-        index: u64,
-        file: Arc<File>,
-        range: (usize, usize),
-        offset: u64,
-    ) -> Result<(), Errno> {
+    fn store(&mut self, index: u64, place: Place<'_>, range: (usize, usize)) -> Result<(), Errno> {
         let Storage::Chunks(chunks) = &mut self.storage else { return Err(Errno::EIO) };
         // As large as it would be if it had been written.
         let len = if index == 0 { range.1.next_multiple_of(PAGE as usize) } else { CHUNK as usize };
         let more = len.saturating_sub(chunks.get(&index).map_or(0, Chunk::len)) as u64;
         self.budget.take(more)?;
         self.charged += more;
-        chunks.entry(index).or_default().store(file, range, offset, len);
+        chunks.entry(index).or_default().store(place, range, len);
         Ok(())
     }
 }
