@@ -63,3 +63,38 @@ impl HostResources for Host {
         stream.try_clone().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn null() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    /// Whatever an image asks for: it gets what its restorer has given, and nobody has capabilities that there are not.
+    #[test]
+    fn nothing_is_given_that_was_not() {
+        let mut host = Host {
+            trees: HashMap::from([("root".to_owned(), null())]),
+            streams: HashMap::from([(1, null())]),
+            proc: null(),
+        };
+        assert!(host.tree("root").is_ok() && host.stream(1).is_some());
+        assert_eq!(host.tree("/etc").unwrap_err(), Errno::ENOENT);
+        for number in [0, 2, 3, 1000, -1, i32::MAX] {
+            assert!(host.stream(number).is_none(), "{number}");
+        }
+        let root = Credentials::root();
+        assert_eq!(host.admit(&root), Ok(()));
+        assert_eq!(host.admit(&Credentials { effective: CAP_FULL, ..root.clone() }), Ok(()));
+        let unknown = CAP_FULL + 1;
+        for creds in [
+            Credentials { permitted: unknown, ..root.clone() },
+            Credentials { ambient: 1 << 63, ..root.clone() },
+            Credentials { bounding: u64::MAX, ..root },
+        ] {
+            assert!(host.admit(&creds).unwrap_err().contains("there are no capabilities"));
+        }
+    }
+}

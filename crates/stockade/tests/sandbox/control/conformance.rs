@@ -53,3 +53,8 @@ fn state() {
 fn restore() {
     conforms("test_restore");
 }
+
+#[test]
+fn forged() {
+    conforms("test_forged");
+}
