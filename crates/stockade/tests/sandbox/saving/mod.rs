@@ -5,6 +5,7 @@ mod corpus;
 mod images;
 mod live;
 mod load;
+mod pause;
 mod programs;
 mod restore;
 mod save;
