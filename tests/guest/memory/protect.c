@@ -132,3 +132,71 @@ CASE(pkeys)
     SHOW(key > 0 || errno == ENOSPC || errno == ENOSYS || errno == EINVAL);
     TRY(syscall(SYS_pkey_mprotect, pages(1), 4096, PROT_READ, -1));
 }
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#define PR_GET_MDWE 66
+#endif
+
+#define RWX (RW | PROT_EXEC)
+#define RX (PROT_READ | PROT_EXEC)
+
+HELPER(refuses_what)
+{
+    SHOW(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+    SHOW(mmap(NULL, 4096, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    return 0;
+}
+
+CASE(gaining_execution)
+{
+    char *p = pages(2), *x = mmap(NULL, 8192, RX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(x != MAP_FAILED);
+    TRY(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+    TRY(prctl(PR_GET_MDWE, 1, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 2, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 4, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 1, 1, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 0, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 1, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 1, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 0, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 3, 0, 0, 0));
+    TRY(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+    TRY(mprotect(p, 4096, RX));
+    TRY(mprotect(p, 4096, RWX));
+    TRY(mprotect(p, 4096, PROT_READ));
+    TRY(mprotect(x, 4096, RWX));
+    TRY(mprotect(x, 4096, RX));
+    TRY(mprotect(x + 4096, 4096, RW));
+    TRY(mprotect(x, 8192, RX));
+    TRY(mprotect(x + 4096, 4096, RX));
+    OKAY(mmap(NULL, 4096, RX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    OKAY(mmap(NULL, 4096, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    OKAY(mmap(NULL, 4096, RWX, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    int fd = open(self, O_RDONLY);
+    OKAY(mmap(NULL, 4096, RX, MAP_PRIVATE, fd, 0));
+    OKAY(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE, fd, 0));
+    pid_t pid;
+    CHILD(pid) SHOW(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+    reap(pid);
+    reap(spawn_helper("refuses_what", ""));
+}
+
+CASE(gaining_execution_is_not_always_inherited)
+{
+    char *p = pages(1);
+    TRY(prctl(PR_SET_MDWE, 3, 0, 0, 0));
+    TRY(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+    TRY(prctl(PR_SET_MDWE, 1, 0, 0, 0));
+    TRY(mprotect(p, 4096, RX));
+    pid_t pid;
+    CHILD(pid)
+    {
+        TRY(prctl(PR_GET_MDWE, 0, 0, 0, 0));
+        TRY(mprotect(p, 4096, RX));
+        TRY(prctl(PR_SET_MDWE, 1, 0, 0, 0));
+    }
+    reap(pid);
+    reap(spawn_helper("refuses_what", ""));
+}

@@ -49,6 +49,7 @@ impl MemoryManager {
         drop(state);
         let copy = Self::with_state(space, self.layout.clone(), copy);
         copy.register_barrier(self.registered_barriers());
+        copy.refuse_exec_gain(self.inherited_exec_gain().into())?;
         copy.wipe_images()?;
         copy.note_stack_limit(self.stack_limit.load(std::sync::atomic::Ordering::Relaxed));
         Ok(copy)

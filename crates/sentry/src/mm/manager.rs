@@ -139,6 +139,8 @@ pub struct MemoryManager {
     processes: AtomicUsize,
     /// Commands of membarrier(2) that it is registered for.
     pub(super) barriers: AtomicU32,
+    /// PR_MDWE_ bits.
+    pub(super) exec_gain: AtomicU32,
     /// RLIMIT_STACK as last seen: how far the sentry's own copies may grow the stack.
     pub(super) stack_limit: AtomicU64,
 }
@@ -240,6 +242,7 @@ impl MemoryManager {
             state: Mutex::new(state),
             processes: AtomicUsize::new(1),
             barriers: AtomicU32::new(0),
+            exec_gain: AtomicU32::new(0),
             stack_limit: AtomicU64::new(8 << 20),
         }
     }
@@ -367,6 +370,7 @@ impl MemoryManager {
         let mut fds = Vec::with_capacity(requests.len());
         for request in &requests {
             let start = self.find_place(&state, request)?;
+            self.check_exec_gain(request.prot, request.prot)?;
             if state.total.saturating_add(request.len) > limits.address_space {
                 return Err(Errno::ENOMEM);
             }

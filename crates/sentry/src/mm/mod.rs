@@ -4,6 +4,7 @@ pub mod access;
 mod advise;
 mod barrier;
 mod brk;
+mod exec_gain;
 mod fault;
 mod fork;
 mod lazy;

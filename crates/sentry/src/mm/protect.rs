@@ -55,10 +55,12 @@ impl MemoryManager {
             if r.start != at {
                 break;
             }
+            let mut new = prot;
             if read_implies_exec && prot.contains(Prot::READ) && vma.max_prot.contains(Prot::EXEC) {
                 executable.push(r.clone());
+                new |= Prot::EXEC;
             }
-            if !vma.max_prot.contains(prot) {
+            if !vma.max_prot.contains(prot) || self.check_exec_gain(vma.prot, new).is_err() {
                 outcome = Err(Errno::EACCES);
                 break;
             }

@@ -121,7 +121,12 @@ pub(super) fn mmap(ctx: &mut Ctx, a: &Args) -> SysResult {
         }
         None => {}
     }
-    ctx.mm.map(request, &limits)
+    place(ctx, request, &limits)
+}
+
+fn place(ctx: &Ctx, request: MapRequest, limits: &MemoryLimits) -> SysResult {
+    ctx.mm.check_exec_gain(request.prot, request.prot)?;
+    ctx.mm.map(request, limits)
 }
 
 /// Maps a file shared that is open for writing. Its pages are counted before, so that no seal can come between.
@@ -133,10 +138,10 @@ fn map_writable(
 ) -> SysResult {
     if !object.admit_shared(request.prot.contains(Prot::WRITE))? {
         request.max_prot.remove(Prot::WRITE);
-        return ctx.mm.map(request, limits);
+        return place(ctx, request, limits);
     }
     object.add_writable_pages(1)?;
-    let outcome = ctx.mm.map(request, limits);
+    let outcome = place(ctx, request, limits);
     object.remove_writable_pages(1);
     outcome
 }
@@ -154,7 +159,7 @@ pub(super) fn remap_file_pages(ctx: &mut Ctx, a: &Args) -> SysResult {
             map_writable(ctx, &*object, request, &limits)?;
         }
         _ => {
-            ctx.mm.map(request, &limits)?;
+            place(ctx, request, &limits)?;
         }
     }
     Ok(0)

@@ -76,6 +76,14 @@ pub(super) fn prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
             zero_from(a, 1)?;
             return Ok(u64::from(tg.thp_disabled.load(Ordering::Relaxed)));
         }
+        p::PR_SET_MDWE => {
+            zero_from(a, 2)?;
+            ctx.mm.refuse_exec_gain(a.u64(1))?;
+        }
+        p::PR_GET_MDWE => {
+            zero_from(a, 1)?;
+            return Ok(u64::from(ctx.mm.exec_gain()));
+        }
         p::PR_MCE_KILL => return mce_kill(&task, a),
         p::PR_MCE_KILL_GET => {
             zero_from(a, 1)?;

@@ -258,7 +258,7 @@ pub static TABLE: &[Syscall] = &[
     full(152, "munlockall", &[], memory::munlockall),
     partial(153, "vhangup", &[], system::not_permitted, "refused"),
     full(155, "pivot_root", &[Path, Path], mount::pivot_root),
-    partial(157, "prctl", &[Int, Hex, Hex, Hex, Hex], prctl::prctl, "no PR_SET_MM, PR_SET_MDWE, PR_SCHED_CORE, no dispatch of system calls, no SIGSEGV for RDTSC"),
+    partial(157, "prctl", &[Int, Hex, Hex, Hex, Hex], prctl::prctl, "no PR_SET_MM, PR_SCHED_CORE, no dispatch of system calls, no SIGSEGV for RDTSC"),
     full(158, "arch_prctl", &[Choice(f::ARCH), Ptr], process::arch_prctl),
     partial(159, "adjtimex", &[Ptr], adjtimex::adjtimex, "refused, but to read"),
     full(160, "setrlimit", &[Choice(f::RLIMIT), In(Rlimit)], rlimit::setrlimit),

@@ -125,6 +125,7 @@ impl Kernel {
                 closes_file: false,
                 no_follow: false,
                 personality: 0,
+                exec_gain: 0,
                 shares_fs: false,
                 keeps_caps: process.keeps_caps,
             },

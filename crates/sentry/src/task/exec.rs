@@ -41,6 +41,8 @@ pub struct ExecRequest<'a> {
     pub no_follow: bool,
     /// personality(2)
     pub personality: u32,
+    /// Memory of the program that must not become executable ([`MemoryManager::refuse_exec_gain`]).
+    pub exec_gain: u32,
     /// Whether another process has the same root and working directory (CLONE_FS).
     pub shares_fs: bool,
     /// Whether it has the capabilities of `creds`, unless the file gives others: who starts a process from outside says
@@ -133,6 +135,7 @@ pub fn load(kernel: &Kernel, request: &ExecRequest<'_>) -> Result<Image, Errno> 
     let personality = request.personality & !if secure { PER_CLEAR_ON_SETID } else { READ_IMPLIES_EXEC };
     let space = kernel.platform.new_address_space()?;
     let mm = MemoryManager::new(space, kernel.platform.layout());
+    mm.refuse_exec_gain(request.exec_gain.into())?;
     let start = loader::load(
         &mm,
         &loader::LoadRequest {
@@ -202,6 +205,7 @@ pub fn exec(
             closes_file: program.closes_file,
             no_follow: program.no_follow,
             personality: task.personality.load(Ordering::Relaxed),
+            exec_gain: ctx.mm.inherited_exec_gain(),
             shares_fs: shares_fs(&task),
             keeps_caps: false,
         },

@@ -31,6 +31,8 @@ pub struct MemoryManagerState {
     auxv: ByteBuf,
     executable: Option<Id<FileState>>,
     barriers: u32,
+    #[serde(default)]
+    exec_gain: u32,
     stack_limit: u64,
 }
 
@@ -104,6 +106,7 @@ impl Component for MemoryManagerState {
             auxv: ByteBuf::from(state.auxv.clone()),
             executable: state.executable.as_ref().map(|file| saver.id(file)),
             barriers: mm.registered_barriers(),
+            exec_gain: mm.exec_gain(),
             stack_limit: mm.stack_limit.load(Ordering::Relaxed),
         })
     }
@@ -150,6 +153,8 @@ impl Component for MemoryManagerState {
         // Processes that have it count themselves.
         mm.processes.store(0, Ordering::Relaxed);
         mm.register_barrier(self.barriers);
+        let refused = mm.refuse_exec_gain(self.exec_gain.into());
+        refused.map_err(|_| RestoreError::new("it refuses what no memory can"))?;
         mm.note_stack_limit(self.stack_limit);
         Ok(Arc::new(mm))
     }
