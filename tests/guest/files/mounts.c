@@ -233,3 +233,51 @@ CASE(dot_dot_leaves_a_mount)
     errno = 0;
     SHOW(getcwd(cwd, sizeof cwd) != NULL && strncmp(cwd, "(unreachable)", 13) == 0);
 }
+
+static void tell_size(const char *path)
+{
+    struct statfs fs;
+    NEED(statfs(path, &fs) == 0);
+    say("%lu kB, %lu free", fs.f_blocks * fs.f_bsize / 1024, fs.f_bfree * fs.f_bsize / 1024);
+}
+
+CASE(other_sizes)
+{
+    apart();
+    static char mib[1 << 20];
+    TRY(mount("any", "a", "tmpfs", 0, "size=2m,mode=755,uid=3"));
+    tell_size("a");
+    int fd = open("a/full", O_CREAT | O_RDWR, 0644);
+    TRY(pwrite(fd, mib, sizeof mib, 0));
+    TRY(mount("other", "a", "no-such-type", MS_REMOUNT, "size=4m,mode=700,uid=4"));
+    tell_size("a");
+    struct stat st;
+    TRY(stat("a", &st));
+    SHOWX(st.st_mode);
+    SHOW(st.st_uid);
+    TRY(pwrite(fd, mib, sizeof mib, 2 << 20));
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT, "size=1m"));
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT, "size=x"));
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT, "no-such-option"));
+    tell_size("a");
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT | MS_BIND, "size=8m"));
+    tell_size("a");
+    TRY(pwrite(fd, mib, sizeof mib, 5 << 20));
+    TRY(ftruncate(fd, 0));
+    tell_size("a");
+    close(fd);
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT | MS_RDONLY, "size=2m"));
+    tell_size("a");
+    TRY(open("a/new", O_CREAT | O_RDWR, 0644));
+    TRY(mount(NULL, "a", NULL, MS_REMOUNT, NULL));
+    TRY(open("a/new", O_CREAT | O_RDWR, 0644));
+    tell_size("a");
+    TRY(mkdir("a/d", 0755));
+    TRY(mount(NULL, "a/d", NULL, MS_REMOUNT, "size=3m"));
+    /* Without a size, it has one all the same; with 0 it has none, and gets none. */
+    TRY(mount("any", "b", "tmpfs", 0, NULL));
+    TRY(mount(NULL, "b", NULL, MS_REMOUNT, "nr_blocks=256"));
+    tell_size("b");
+    TRY(mount("any", "b", "tmpfs", 0, "size=0"));
+    TRY(mount(NULL, "b", NULL, MS_REMOUNT, "size=1m"));
+}

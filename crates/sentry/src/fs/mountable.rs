@@ -18,7 +18,7 @@ pub fn make(task: &Task, fs_type: &[u8], data: &[u8]) -> Result<Arc<Dentry>, Err
     match fs_type {
         b"tmpfs" => TmpFs::mount_with(budget, &Options::parse(data, budget.figures().0)?),
         // Like tmpfs, but without a size, and whatever it is told.
-        b"ramfs" => TmpFs::mount_with(budget, &Options { mode: 0o755, ..Options::default() }),
+        b"ramfs" => TmpFs::mount_with(budget, &Options { size: Some(0), mode: 0o755, ..Options::default() }),
         b"proc" => Ok(proc::mount(&task.kernel, &task.tg.pidns)),
         _ => Err(Errno::ENODEV),
     }

@@ -48,7 +48,7 @@ pub(super) fn mount(ctx: &mut Ctx, a: &Args) -> SysResult {
     let flags = flags as u32;
     let propagation = c::MS_SHARED | c::MS_PRIVATE | c::MS_SLAVE | c::MS_UNBINDABLE;
     if flags & c::MS_REMOUNT != 0 {
-        remount(&at, flags)?;
+        remount(&at, flags, &data)?;
     } else if flags & c::MS_BIND != 0 {
         bind(ctx, &source, &at, flags)?;
     } else if flags & propagation != 0 {
@@ -83,7 +83,8 @@ fn bind(ctx: &Ctx, source: &[u8], at: &Path, flags: u32) -> Result<(), Errno> {
     namespace(ctx).bind(&from, at, flags & c::MS_REC != 0)
 }
 
-fn remount(at: &Path, flags: u32) -> Result<(), Errno> {
+/// Gives a mount other flags and, without MS_BIND, its file system other options.
+fn remount(at: &Path, flags: u32, options: &[u8]) -> Result<(), Errno> {
     if !std::sync::Arc::ptr_eq(&at.dentry, at.mount.root()) {
         return Err(Errno::EINVAL);
     }
@@ -93,6 +94,9 @@ fn remount(at: &Path, flags: u32) -> Result<(), Errno> {
             return Err(Errno::EPERM);
         }
         new |= MountFlags::LOCK_RDONLY;
+    }
+    if flags & c::MS_BIND == 0 {
+        at.dentry.inode.reconfigure(options)?;
     }
     at.mount.set_flags(new);
     Ok(())

@@ -183,6 +183,14 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
+    /// Changes its file system by other options (MS_REMOUNT, mount(2)).
+    ///
+    /// # Errors
+    /// EINVAL for options that it does not know, or that cannot be changed.
+    fn reconfigure(&self, _options: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// The file system's figures.
     ///
     /// # Errors

@@ -257,8 +257,7 @@ impl Content {
     pub(super) fn reserve(&mut self, offset: u64, len: u64, keep_size: bool) -> Result<(), Errno> {
         let end = offset.checked_add(len).filter(|&e| e <= MAX_SIZE).ok_or(Errno::EFBIG)?;
         self.seals.check_resize(self.size, end.max(self.size))?;
-        let (limit, used) = self.budget.figures();
-        if len > limit.saturating_sub(used) && len > self.charged {
+        if len > self.budget.free() && len > self.charged {
             return Err(self.budget.full());
         }
         if let Storage::Memfd(fd) = &self.storage {

@@ -16,7 +16,7 @@ use super::content::Content;
 use super::dir::Entries;
 use super::file::{TmpDir, TmpFile};
 use super::seals::{Seals, WritablePages};
-use super::{TmpFs, file};
+use super::{Budget, Options, TmpFs, file};
 use crate::persist::{PageObject, PageSink, PageSource, RestoreError, SaveError, Saver, Unsavable};
 use crate::time::clock::now_coarse;
 use crate::unravel::unravel;
@@ -447,9 +447,18 @@ impl Inode for TmpInode {
         Ok(self.xattrs.lock().keys().cloned().collect())
     }
 
+    fn reconfigure(&self, options: &[u8]) -> Result<(), Errno> {
+        let budget = &self.fs.budget;
+        match Options::parse(options, budget.limit_of_whole())?.size {
+            None => Ok(()),
+            Some(0) => budget.resize(Budget::NO_LIMIT),
+            Some(size) => budget.resize(size),
+        }
+    }
+
     fn statfs(&self) -> Result<Statfs, Errno> {
-        let (limit, used) = self.fs.budget.figures();
-        let free = limit.saturating_sub(used) / 4096;
+        let (limit, _) = self.fs.budget.figures();
+        let free = self.fs.budget.free() / 4096;
         Ok(Statfs {
             kind: MAGIC,
             bsize: 4096,

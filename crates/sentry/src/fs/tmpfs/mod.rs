@@ -48,8 +48,8 @@ impl TmpFs {
     /// ENOSPC
     pub fn mount_with(budget: &Arc<Budget>, options: &Options) -> Result<Arc<Dentry>, Errno> {
         let budget = match options.size {
-            Some(size) => Budget::within(budget, size),
-            None => Arc::clone(budget),
+            Some(0) => Arc::clone(budget),
+            size => Budget::within(budget, size.unwrap_or(Budget::NO_LIMIT)),
         };
         let sb = SuperBlock::new("tmpfs", "tmpfs", true, false);
         let root = Self::new(sb.dev, budget).make(&options.root())?;

@@ -7,7 +7,7 @@ use crate::vfs::{NewNode, NodeKind};
 /// What `mount -o` may say of a new instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes; `None` for what the sandbox has.
+    /// Bytes; 0 for no limit but the sandbox's. `None`: not said, which is that too until another is said.
     pub size: Option<u64>,
     /// Permissions of the root directory.
     pub mode: u32,
@@ -66,8 +66,6 @@ impl Options {
                 _ => return Err(Errno::EINVAL),
             }
         }
-        // As Linux: 0 is no limit.
-        options.size = options.size.filter(|&s| s != 0);
         Ok(options)
     }
 
@@ -86,7 +84,7 @@ mod tests {
         assert_eq!(options, Ok(Options { size: Some(2 << 20), mode: 0o755, uid: 7, gid: 8 }));
         assert_eq!(Options::parse(b"", 0), Ok(Options::default()));
         assert_eq!(Options::parse(b"size=50%", 1000).map(|o| o.size), Ok(Some(500)));
-        assert_eq!(Options::parse(b"size=0", 0).map(|o| o.size), Ok(None));
+        assert_eq!(Options::parse(b"size=0", 0).map(|o| o.size), Ok(Some(0)));
         for bad in [
             &b"size=x"[..],
             b"size=99999999999999999999",
