@@ -35,7 +35,7 @@ areas! {
     misc: abi compat;
     proc: maps own system;
     signals: action altstack fault fpu info mask queue restart restart_waits signalfd stop timedwait;
-    tasks: caps clone creds exec exit fork orphan pidns prctl races rlimit robust sched session setuid times wait;
+    tasks: caps clone creds exec exit fork orphan pidfd pidns prctl races rlimit robust sched session setuid times wait;
     time: clock itimer sleep timer vdso;
     tty: control line pty;
     unix: message named pair;

@@ -56,12 +56,7 @@ pub(super) fn setns(ctx: &mut Ctx, a: &Args) -> SysResult {
         return Ok(0);
     }
     let pidfd = file.ops().downcast_ref::<PidFd>().ok_or(Errno::EINVAL)?;
-    let target = {
-        let tree = ctx.task.kernel.tree.lock();
-        let group = tree.group(pidfd.tg.tgid).ok().filter(|g| Arc::ptr_eq(&g.tg, &pidfd.tg));
-        group.and_then(|g| g.threads.first()).cloned()
-    };
-    let target = target.ok_or(Errno::ESRCH)?;
+    let target = pidfd.task(&ctx.task.kernel.tree.lock()).ok_or(Errno::ESRCH)?;
     let namespaces = target.namespaces(flags)?;
     ctx.task.enter(&namespaces)?;
     Ok(0)

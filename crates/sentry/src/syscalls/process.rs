@@ -12,7 +12,7 @@ use stockade_abi::signal::{SIGCHLD, SigInfo, is_valid};
 use super::open::copy_in_extensible;
 use super::time::rusage;
 use super::{Args, Ctx, Flow, SysResult};
-use crate::fs::pidfd::PidFd;
+use crate::fs::pidfd::{self, PidFd};
 use crate::mm::UserMemory;
 use crate::task::clone::{self, CloneArgs};
 use crate::task::exec::{self, ByDescriptor};
@@ -246,7 +246,7 @@ pub(super) fn waitid(ctx: &mut Ctx, a: &Args) -> SysResult {
             if file.is_nonblocking() {
                 options |= c::WNOHANG;
             }
-            Which::Pid(pidfd.tg.tgid)
+            Which::Pid(pidfd.number())
         }
         _ => return Err(Errno::EINVAL),
     };
@@ -363,11 +363,7 @@ pub(super) fn pidfd_getfd(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     let file = ctx.files.get(a.i32(0))?;
     let pidfd = file.ops().downcast_ref::<PidFd>().ok_or(Errno::EBADF)?;
-    let target = {
-        let tree = ctx.task.kernel.tree.lock();
-        let group = tree.group(pidfd.tg.tgid).ok().filter(|g| Arc::ptr_eq(&g.tg, &pidfd.tg));
-        group.and_then(|g| g.threads.first().cloned()).ok_or(Errno::ESRCH)?
-    };
+    let target = pidfd.task(&ctx.task.kernel.tree.lock()).ok_or(Errno::ESRCH)?;
     if !ctx.task.may_look_into(&target) {
         return Err(Errno::EPERM);
     }
@@ -408,17 +404,21 @@ pub(super) fn arch_prctl(ctx: &mut Ctx, a: &Args) -> SysResult {
 
 pub(super) fn pidfd_open(ctx: &mut Ctx, a: &Args) -> SysResult {
     let flags = a.u32(1);
-    if a.i32(0) <= 0 || flags & !c::O_NONBLOCK != 0 {
+    if a.i32(0) <= 0 || flags & !(c::O_NONBLOCK | pidfd::THREAD) != 0 {
         return Err(Errno::EINVAL);
     }
-    let tgid = process_by_number(ctx, a.i32(0))?;
-    let tg = {
-        let tree = ctx.task.kernel.tree.lock();
-        match tree.group(tgid) {
-            Ok(group) => Arc::clone(&group.tg),
-            Err(_) if tree.tasks.contains_key(&tgid) => return Err(Errno::ENOENT),
+    let of_thread = flags & pidfd::THREAD != 0;
+    let number = process_by_number(ctx, a.i32(0))?;
+    let kernel = &ctx.task.kernel;
+    let found = {
+        let tree = kernel.tree.lock();
+        match tree.group(number) {
+            Ok(group) if of_thread => PidFd::of_leader(kernel, &group.tg),
+            Ok(group) => PidFd::of_process(kernel, &group.tg),
+            Err(_) if of_thread => PidFd::of_thread(tree.task(number)?),
+            Err(_) if tree.tasks.contains_key(&number) => return Err(Errno::ENOENT),
             Err(e) => return Err(e),
         }
     };
-    Ok(crate::fs::pidfd::install(&ctx.task, &tg, flags)? as u64)
+    Ok(pidfd::install(&ctx.task, found, flags & c::O_NONBLOCK)? as u64)
 }

@@ -324,12 +324,16 @@ pub(super) fn pidfd_send_signal(ctx: &mut Ctx, a: &Args) -> SysResult {
     }
     let file = ctx.files.get(a.i32(0))?;
     let pidfd = file.ops().downcast_ref::<crate::fs::pidfd::PidFd>().ok_or(Errno::EBADF)?;
-    let tgid = pidfd.tg.tgid;
+    let number = pidfd.number();
+    let whom = match a.u32(3) {
+        0 if pidfd.is_of_thread() => SIGNAL_THREAD,
+        whom => whom,
+    };
     let info = match a.u64(2) {
-        0 if a.u32(3) == SIGNAL_THREAD => sender_info(ctx, signo, si::SI_TKILL),
+        0 if whom == SIGNAL_THREAD => sender_info(ctx, signo, si::SI_TKILL),
         0 => sender_info(ctx, signo, si::SI_USER),
         addr => {
-            let info = made_up(ctx, addr, signo, tgid == ctx.task.tg.tgid)?;
+            let info = made_up(ctx, addr, signo, number == ctx.task.tg.tgid)?;
             if ctx.mm.copy_in::<SigInfo>(addr)?.signo != signo {
                 return Err(Errno::EINVAL);
             }
@@ -338,14 +342,15 @@ pub(super) fn pidfd_send_signal(ctx: &mut Ctx, a: &Args) -> SysResult {
     };
     let kernel = Arc::clone(&ctx.task.kernel);
     let tree = kernel.tree.lock();
-    if !tree.group(tgid).is_ok_and(|g| Arc::ptr_eq(&g.tg, &pidfd.tg)) {
+    if !pidfd.is_there(&tree) {
         return Err(Errno::ESRCH);
     }
-    let result = match a.u32(3) {
-        SIGNAL_PROCESS_GROUP => send_to_all(&tree, ctx, &info, |g| g.pgid == tgid, false),
+    let tgid = pidfd.tg.tgid;
+    let result = match whom {
+        SIGNAL_PROCESS_GROUP => send_to_all(&tree, ctx, &info, |g| g.pgid == number, false),
         SIGNAL_THREAD => may_signal(&tree, &ctx.task, &ctx.task.creds(), tgid, signo).and_then(|()| {
             // A leader that has ended while others go on, or a zombie, takes none.
-            let thread = tree.task(tgid).ok().filter(|_| signo != 0).cloned();
+            let thread = tree.task(number).ok().filter(|_| signo != 0).cloned();
             thread.map_or(Ok(()), |thread| tree.send_from(&ctx.task, tgid, Some(&thread), &info))
         }),
         _ => send_to(&tree, ctx, tgid, &info),

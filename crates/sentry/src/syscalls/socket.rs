@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 
 use super::rw::{blocking, wait_on};
 use super::{Args, Ctx, SysResult};
-use crate::fs::pidfd;
+use crate::fs::pidfd::{self, PidFd};
 use crate::mm::UserMemory;
 use crate::net::{Credential, options, socket_of, unix};
 use crate::vfs::File;
@@ -219,7 +219,7 @@ pub(super) fn getsockopt(ctx: &mut Ctx, a: &Args) -> SysResult {
                 let tree = ctx.task.kernel.tree.lock();
                 Arc::clone(&tree.group(creds.pid)?.tg)
             };
-            pidfd::install(&ctx.task, &tg, 0)?.to_ne_bytes().to_vec()
+            pidfd::install(&ctx.task, PidFd::of_process(&ctx.task.kernel, &tg), 0)?.to_ne_bytes().to_vec()
         }
         n::SO_PEERNAME => {
             let name = socket.peer_name()?;

@@ -390,7 +390,7 @@ pub static TABLE: &[Syscall] = &[
     partial(329, "pkey_mprotect", &[Ptr, Size, Prot, Int], memory::pkey_mprotect, "no keys"),
     full(332, "statx", &[DirFd, Path, Flags(f::AT), Hex, Ptr], stat::statx),
     full(424, "pidfd_send_signal", &[Fd, Signal, Ptr, Hex], signal::pidfd_send_signal),
-    partial(434, "pidfd_open", &[Int, Hex], process::pidfd_open, "no thread descriptors"),
+    full(434, "pidfd_open", &[Int, Hex], process::pidfd_open),
     partial(435, "clone3", &[Ptr, Size], process::clone3, "no user, network, ipc namespaces"),
     full(436, "close_range", &[Uint, Uint, Hex], fd::close_range),
     full(437, "openat2", &[DirFd, Path, In(OpenHow), Size], open::openat2),

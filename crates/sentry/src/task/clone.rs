@@ -12,6 +12,7 @@ use super::run;
 use super::thread::{Task, TaskParts, VforkDone};
 use super::tree::Group;
 use super::work;
+use crate::fs::pidfd::{self, PidFd};
 use crate::mm::UserMemory;
 use crate::signal::Actions;
 use crate::syscalls::Ctx;
@@ -252,7 +253,12 @@ fn publish(
         ctx.mm.copy_out(args.parent_tid, &local)?;
     }
     if args.flags & u64::from(c::CLONE_PIDFD) != 0 {
-        let fd = crate::fs::pidfd::install(task, &child.tg, 0)?;
+        let pidfd = if args.has(c::CLONE_THREAD) {
+            PidFd::of_thread(child)
+        } else {
+            PidFd::of_process(&task.kernel, &child.tg)
+        };
+        let fd = pidfd::install(task, pidfd, 0)?;
         ctx.mm.copy_out(args.pidfd, &fd)?;
     }
     Ok(())

@@ -251,6 +251,8 @@ fn become_only_thread(task: &Arc<Task>) -> Result<(), Errno> {
                 task.set_tid(task.tg.tgid);
                 tree.rename_parent(old, task.tg.tgid);
                 tree.tasks.insert(task.tg.tgid, Arc::clone(task));
+                // Who has a descriptor of its old number sees it end.
+                task.tg.exit_events.notify(Readiness::READABLE | Readiness::HUP);
             }
             return Ok(());
         }

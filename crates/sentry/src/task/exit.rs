@@ -173,7 +173,7 @@ impl Tree {
         if let Some(signo) = stopped.filter(|_| !last) {
             self.report_stop(task.tg.tgid, signo);
         }
-        task.tg.exit_events.notify(Readiness::PRI);
+        task.tg.exit_events.notify(Readiness::PRI | Readiness::READABLE | Readiness::HUP);
         last
     }
 

@@ -76,7 +76,7 @@ pub struct ThreadGroup {
     pub limits: RwLock<Limits>,
     /// Told when a child changes state.
     pub child_events: Arc<WaitQueue>,
-    /// Told when it ends, for pidfds.
+    /// Told when it or one of its threads ends, for pidfds.
     pub exit_events: Arc<WaitQueue>,
     /// Whether orphans below it become its children (PR_SET_CHILD_SUBREAPER).
     pub is_subreaper: AtomicBool,

@@ -169,6 +169,11 @@ impl File {
         self.flags.load(Ordering::Relaxed)
     }
 
+    /// Has F_GETFL tell of more, as of PIDFD_THREAD.
+    pub(crate) fn add_flags(&self, flags: u32) {
+        self.flags.fetch_or(flags, Ordering::Relaxed);
+    }
+
     /// Changes the status flags (F_SETFL).
     ///
     /// # Errors
