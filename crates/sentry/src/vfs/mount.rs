@@ -9,6 +9,7 @@ use stockade_abi::Errno;
 use stockade_platform::sync::RwLock;
 
 use super::dentry::Dentry;
+use super::quota::MOUNTS;
 use crate::persist::Counter;
 use crate::unravel::unravel;
 
@@ -73,6 +74,7 @@ impl Mount {
 
     fn with_id(id: u64, root: Arc<Dentry>, flags: MountFlags, expired: bool) -> Arc<Self> {
         root.sb.kept.mounted();
+        MOUNTS.add(1);
         Arc::new(Self {
             id,
             root,
@@ -178,6 +180,7 @@ impl Drop for Mount {
     fn drop(&mut self) {
         unravel(self.take_attached(), |mount, attached| attached.append(&mut mount.take_attached()));
         self.root.sb.kept.unmounted();
+        MOUNTS.remove(1);
     }
 }
 

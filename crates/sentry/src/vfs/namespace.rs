@@ -10,6 +10,7 @@ use stockade_abi::Errno;
 use stockade_platform::sync::{Mutex, RwLock};
 
 use super::mount::{Mount, Path};
+use super::quota::MOUNTS;
 use crate::persist::Counter;
 
 pub use persist::MountNamespaceState;
@@ -88,7 +89,8 @@ impl MountNamespace {
     }
 
     fn check_room(&self, more: usize) -> Result<(), Errno> {
-        if self.mounts().len() + more > MAX_MOUNTS { Err(Errno::ENOSPC) } else { Ok(()) }
+        let has_room = self.mounts().len() + more <= MAX_MOUNTS && MOUNTS.has_room(more);
+        if has_room { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 
     /// A copy for CLONE_NEWNS; the paths are moved to their places in it.
@@ -98,6 +100,9 @@ impl MountNamespace {
     pub fn copy(&self, paths: &mut [Path]) -> Result<Arc<Self>, Errno> {
         let _still = self.changing.lock();
         let root = Arc::clone(&self.root.read());
+        if !MOUNTS.has_room(tree(&root).len()) {
+            return Err(Errno::ENOSPC);
+        }
         let copies = copy_tree(&Path::of_mount(&root), true);
         for path in paths {
             if let Some((_, copy)) = copies.iter().find(|(old, _)| same(old, &path.mount)) {

@@ -40,14 +40,18 @@ pub static SIGNALS: Quota = Quota::new();
 /// Events in queues of inotify(7). Linux binds those of one instance alone (`fs.inotify.max_queued_events`).
 pub static INOTIFY_EVENTS: Quota = Quota::new();
 
+/// Mounts of all namespaces. Linux binds those of one alone (`fs.mount-max`).
+pub static MOUNTS: Quota = Quota::new();
+
 /// Bytes that one of each takes, about; an event with a long name.
 const WATCH_SIZE: usize = 256;
 const AREA_SIZE: usize = 192;
 const SIGNAL_SIZE: usize = 256;
 const EVENT_SIZE: usize = 384;
+const MOUNT_SIZE: usize = 256;
 
 /// Sets what depends on the memory that the sandbox has: as Linux, 4 % of it for watches, and 12 % for sockets; as much
-/// for areas, and 3 % each for signals and events.
+/// for areas, and 3 % each for signals, events and mounts.
 pub(crate) fn limit_kernel_memory(memory: u64) {
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     SOCKET_BYTES.set_limit((memory / 8).max(8 << 20));
@@ -55,6 +59,7 @@ pub(crate) fn limit_kernel_memory(memory: u64) {
     AREAS.set_limit(memory / 8 / AREA_SIZE);
     SIGNALS.set_limit(memory / 32 / SIGNAL_SIZE);
     INOTIFY_EVENTS.set_limit(memory / 32 / EVENT_SIZE);
+    MOUNTS.set_limit(memory / 32 / MOUNT_SIZE);
 }
 
 impl Quota {

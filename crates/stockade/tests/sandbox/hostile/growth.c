@@ -49,6 +49,37 @@ static void namespaces(int n)
     }
 }
 
+/* Copies of a namespace with many mounts, as many at once as there may be. */
+static void copies(int n)
+{
+    pid_t pids[200];
+    int made = 0, status = 0;
+    NEED(unshare(CLONE_NEWNS) == 0);
+    for (int i = 0; i < n; i++)
+        NEED(mount("/usr", "/mnt", NULL, MS_BIND, NULL) == 0);
+    while (made < 200 && status == 0) {
+        pids[made] = fork();
+        if (pids[made] == 0) {
+            if (unshare(CLONE_NEWNS) != 0)
+                _exit(errno == ENOSPC ? 1 : 2);
+            raise(SIGSTOP);
+            _exit(0);
+        }
+        NEED(waitpid(pids[made], &status, WUNTRACED) == pids[made]);
+        if (WIFSTOPPED(status)) {
+            made++;
+            status = 0;
+        }
+    }
+    NEED(WEXITSTATUS(status) == 1 && made > 10);
+    while (made--) {
+        kill(pids[made], SIGKILL);
+        waitpid(pids[made], &status, 0);
+    }
+    while (n--)
+        NEED(umount2("/mnt", 0) == 0);
+}
+
 static void mounts(int n)
 {
     while (n--) {
@@ -121,9 +152,10 @@ static const struct {
     const char *name;
     void (*run)(int);
 } kinds[] = {
-    {"namespaces", namespaces},   {"mounts", mounts},
-    {"messages", messages},       {"deep-directories", deep_directories},
-    {"deep-mounts", deep_mounts}, {"deep-volumes", deep_volumes},
+    {"namespaces", namespaces}, {"copies", copies},
+    {"mounts", mounts},         {"messages", messages},
+    {"deep-mounts", deep_mounts}, {"deep-directories", deep_directories},
+    {"deep-volumes", deep_volumes},
 };
 
 int main(void)

@@ -26,7 +26,8 @@ impl Growth {
         std::fs::set_permissions(volume.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         compile("growth", &["-static"], volume.path());
         let mapped = format!("{}:/volume", volume.path().display());
-        let mut command = stockade_do(&["--uid=0", "--gid=0", "--quiet", "--volume", &mapped]);
+        let options = ["--uid=0", "--gid=0", "--quiet", "--memory=256M", "--volume", &mapped];
+        let mut command = stockade_do(&options);
         command.args(["--", "/volume/growth"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (script, said) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -58,7 +59,7 @@ impl Growth {
 #[test]
 fn what_is_gone_takes_no_memory() {
     let mut growth = Growth::start();
-    for (kind, count) in [("namespaces", 300), ("mounts", 600), ("messages", 100)] {
+    for (kind, count) in [("namespaces", 300), ("copies", 600), ("mounts", 600), ("messages", 100)] {
         growth.run(kind, count);
         let before = growth.memory();
         growth.run(kind, count);
