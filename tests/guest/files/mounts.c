@@ -123,6 +123,24 @@ CASE(read_only)
     TRY(link("a/file", "b/linked"));
 }
 
+CASE(written_while_it_becomes_read_only)
+{
+    apart();
+    write_file("a/file", "text", 0644);
+    TRY(mount("a", "b", NULL, MS_BIND, NULL));
+    int reader = open("b/file", O_RDONLY), elsewhere = open("a/file", O_WRONLY), writer = open("b/file", O_WRONLY);
+    TRY(mount(NULL, "b", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+    TRY(write(writer, "x", 1));
+    int copy = dup(writer);
+    close(writer);
+    TRY(mount(NULL, "b", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+    close(copy);
+    TRY(mount(NULL, "b", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+    TRY(write(elsewhere, "y", 1));
+    TRY(open("b/file", O_WRONLY));
+    close(reader);
+}
+
 CASE(flags_of_mounts)
 {
     apart();

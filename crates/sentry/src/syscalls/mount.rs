@@ -95,10 +95,10 @@ fn remount(at: &Path, flags: u32, options: &[u8]) -> Result<(), Errno> {
         }
         new |= MountFlags::LOCK_RDONLY;
     }
+    at.mount.set_flags(new)?;
     if flags & c::MS_BIND == 0 {
-        at.dentry.inode.reconfigure(options)?;
+        at.dentry.inode.reconfigure(options).inspect_err(|_| _ = at.mount.set_flags(old))?;
     }
-    at.mount.set_flags(new);
     Ok(())
 }
 

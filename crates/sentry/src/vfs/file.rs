@@ -54,10 +54,19 @@ pub struct Owner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Counted {
     No,
-    /// It writes: nobody may execute it.
+    /// It writes: nobody may execute it, or have its mount written no more.
     Writer,
     /// It is executed: nobody may write.
     Executable,
+}
+
+impl Counted {
+    /// It is counted at its mount, too.
+    fn begin(self, path: &Path) {
+        if self == Self::Writer {
+            path.mount.add_writer();
+        }
+    }
 }
 
 /// An open file description.
@@ -90,6 +99,7 @@ impl File {
 
     fn counted(path: Path, ops: Arc<dyn FileOps>, flags: u32, counted: Counted) -> Arc<Self> {
         let flags = flags & !(c::O_CREAT | c::O_EXCL | c::O_NOCTTY | c::O_TRUNC | c::O_CLOEXEC);
+        counted.begin(&path);
         OPEN_FILES.add(1);
         Arc::new(Self {
             path,
@@ -360,7 +370,10 @@ impl Drop for File {
         }
         match self.counted {
             Counted::No => {}
-            Counted::Writer => self.path.dentry.put_write_access(),
+            Counted::Writer => {
+                self.path.mount.remove_writer();
+                self.path.dentry.put_write_access();
+            }
             Counted::Executable => self.path.dentry.allow_write_access(),
         }
         if self.has_had_lock.load(Ordering::Relaxed) {

@@ -61,6 +61,8 @@ pub struct Mount {
     root: Arc<Dentry>,
     flags: AtomicU32,
     expired: AtomicBool,
+    /// Files that are open for writing through it.
+    writers: AtomicU32,
     parent: RwLock<Option<(Weak<Mount>, Arc<Dentry>)>>,
     children: RwLock<Vec<Arc<Mount>>>,
 }
@@ -80,6 +82,7 @@ impl Mount {
             root,
             flags: AtomicU32::new(flags.bits()),
             expired: AtomicBool::new(expired),
+            writers: AtomicU32::new(0),
             parent: RwLock::new(None),
             children: RwLock::default(),
         })
@@ -98,8 +101,26 @@ impl Mount {
     }
 
     /// Changes its options (MS_REMOUNT).
-    pub fn set_flags(&self, flags: MountFlags) {
+    ///
+    /// # Errors
+    /// EBUSY if nothing is to be written through it any more, and something is open for that.
+    pub fn set_flags(&self, flags: MountFlags) -> Result<(), Errno> {
+        let stops = flags.contains(MountFlags::RDONLY) && !self.flags().contains(MountFlags::RDONLY);
+        if stops && self.writers.load(Ordering::Relaxed) > 0 {
+            return Err(Errno::EBUSY);
+        }
         self.flags.store(flags.bits(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A file is open for writing through it.
+    pub(super) fn add_writer(&self) {
+        self.writers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is closed.
+    pub(super) fn remove_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Its topmost name.

@@ -83,6 +83,7 @@ impl Component for FileState {
             Counted::Executable => path.dentry.deny_write_access(),
         };
         counted.map_err(|e| RestoreError::refused("it is written and executed at once", e))?;
+        self.counted.begin(&path);
         OPEN_FILES.add(1);
         let file = Arc::new(File {
             path,
