@@ -62,6 +62,12 @@ pub trait Source {
     /// EFAULT if there are bytes but not one could be fetched.
     fn take(&mut self, dst: &mut [u8]) -> Result<usize, Errno>;
 
+    /// As [`take`](Self::take), and the bytes are still to be taken: for who learns later how many went.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    fn peek(&self, dst: &mut [u8]) -> Result<usize, Errno>;
+
     /// As [`take`](Self::take), into memory shared with guests.
     ///
     /// # Errors
@@ -142,6 +148,11 @@ impl Source for Limited<'_> {
         Ok(n)
     }
 
+    fn peek(&self, dst: &mut [u8]) -> Result<usize, Errno> {
+        let len = dst.len().min(self.left);
+        self.src.peek(&mut dst[..len])
+    }
+
     fn take_shared(&mut self, dst: SharedSlice<'_>) -> Result<usize, Errno> {
         let n = self.src.take_shared(dst.split_at(self.left).0)?;
         self.left -= n;
@@ -173,10 +184,13 @@ impl Source for BufSource<'_> {
     }
 
     fn take(&mut self, dst: &mut [u8]) -> Result<usize, Errno> {
+        let n = self.peek(dst)?;
+        Ok(self.skip(n))
+    }
+
+    fn peek(&self, dst: &mut [u8]) -> Result<usize, Errno> {
         let n = dst.len().min(self.0.len());
-        let (now, later) = self.0.split_at(n);
-        dst[..n].copy_from_slice(now);
-        self.0 = later;
+        dst[..n].copy_from_slice(&self.0[..n]);
         Ok(n)
     }
 

@@ -243,6 +243,10 @@ impl Source for UserSource<'_> {
         self.buffers.transfer(dst.len(), |addr, from, len| mem.read(addr, &mut dst[from..from + len]))
     }
 
+    fn peek(&self, dst: &mut [u8]) -> Result<usize, Errno> {
+        self.clone().take(dst)
+    }
+
     fn take_shared(&mut self, dst: SharedSlice<'_>) -> Result<usize, Errno> {
         let mem = self.mem;
         self.buffers.transfer(dst.len(), |addr, from, len| {

@@ -43,11 +43,7 @@ impl HostStream {
     }
 
     fn ready_now(&self, flags: PollFlags) -> PollFlags {
-        let mut fds = [PollFd::new(&*self.fd, flags)];
-        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
-            Ok(_) => fds[0].revents(),
-            Err(_) => PollFlags::empty(),
-        }
+        ready_now(&self.fd, flags)
     }
 
     pub(super) fn write_some(&self, bytes: &[u8]) -> Result<usize, Errno> {
@@ -105,6 +101,32 @@ impl HostStream {
     }
 }
 
+fn ready_now(fd: &Watched, flags: PollFlags) -> PollFlags {
+    let mut fds = [PollFd::new(fd, flags)];
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => fds[0].revents(),
+        Err(_) => PollFlags::empty(),
+    }
+}
+
+/// What of `sides` a descriptor is ready for; what it is not ready for is watched for.
+pub(super) fn readiness(fd: &Arc<Watched>, sides: EventFlags) -> Readiness {
+    // The same bits by two names.
+    let ready = ready_now(fd, PollFlags::from_bits_truncate(sides.bits() as u16));
+    let missing = sides - EventFlags::from_bits_truncate(ready.bits().into());
+    if !missing.is_empty() {
+        fd.want(missing);
+    }
+    let mut out = Readiness::from_bits_truncate(u32::from(ready.bits()));
+    if out.contains(Readiness::IN) {
+        out |= Readiness::RDNORM;
+    }
+    if out.contains(Readiness::OUT) {
+        out |= Readiness::WRNORM;
+    }
+    out
+}
+
 impl FileOps for HostStream {
     fn read(&self, _file: &File, dst: &mut dyn Sink, offset: u64) -> Result<usize, Errno> {
         if dst.remaining() == 0 {
@@ -124,29 +146,17 @@ impl FileOps for HostStream {
             terminal.check_write()?;
         }
         let limit = if self.is_regular() { usize::MAX } else { 65536 };
-        // What has been taken from the source must be written: a stream takes no more than it surely holds.
-        if !self.is_regular()
-            && !self.ready_now(PollFlags::OUT).intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP)
-        {
-            self.fd.want(EventFlags::OUT);
-            return Err(Errno::EAGAIN);
-        }
         with_buffer(src.remaining().min(limit), |buf| {
-            let n = src.take(buf)?;
+            let n = src.peek(buf)?;
             let mut done = 0;
             while done < n {
                 match self.write_some_at(&buf[done..n], offset, done) {
                     Ok(w) => done += w,
-                    Err(Errno::EAGAIN) => {
-                        // The rest was taken already: wait for its place here. The reader is the host's.
-                        let mut fds = [PollFd::new(&*self.fd, PollFlags::OUT)];
-                        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }));
-                    }
                     Err(_) if done > 0 => break,
                     Err(e) => return Err(e),
                 }
             }
-            Ok(done)
+            Ok(src.skip(done))
         })
     }
 
@@ -179,21 +189,7 @@ impl FileOps for HostStream {
         if self.is_regular() {
             return Readiness::READABLE | Readiness::WRITABLE;
         }
-        let ready = self.ready_now(PollFlags::IN | PollFlags::OUT);
-        if !ready.contains(PollFlags::IN) {
-            self.fd.want(EventFlags::IN);
-        }
-        if !ready.contains(PollFlags::OUT) {
-            self.fd.want(EventFlags::OUT);
-        }
-        let mut out = Readiness::from_bits_truncate(u32::from(ready.bits()));
-        if out.contains(Readiness::IN) {
-            out |= Readiness::RDNORM;
-        }
-        if out.contains(Readiness::OUT) {
-            out |= Readiness::WRNORM;
-        }
-        out
+        readiness(&self.fd, EventFlags::IN | EventFlags::OUT)
     }
 
     fn wait_queue(&self) -> Option<&Arc<WaitQueue>> {
