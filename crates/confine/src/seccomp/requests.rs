@@ -86,5 +86,7 @@ pub(super) const SOCKET_OPTIONS: &[u32] = &[
     libc::SO_SNDBUF as u32,
     libc::SO_RCVBUF as u32,
     libc::SO_RCVTIMEO as u32,
+    // A guest's wish for a socket that was passed in.
+    libc::SO_KEEPALIVE as u32,
     libc::SO_SNDTIMEO as u32,
 ];

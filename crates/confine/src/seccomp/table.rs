@@ -19,6 +19,7 @@ const BENEATH: &[&[super::rule::Check]] = &[&[Not32(0, CWD)]];
 const CWD: u32 = AT_FDCWD as u32;
 const EXEC: u32 = PROT_EXEC as u32;
 const UNIX: u32 = AF_UNIX as u32;
+const TCP: u32 = libc::IPPROTO_TCP as u32;
 
 /// What the C library passes to clone(2) for a thread.
 const PTHREAD: u64 = (CLONE_VM
@@ -80,8 +81,10 @@ pub(super) const TABLE: &[Rule] = calls! {
     prctl when &[&[In32(0, PRCTLS)]], "names of threads and of memory";
     prlimit64 when &[&[OwnOr0(0), Is(2, 0)]], "reads own limits; sets none";
     socketpair when &[&[Is32(0, UNIX)]], "channels to stubs; guests' own socket pairs with descriptors of the host";
-    setsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32), In32(2, SOCKET_OPTIONS)]], "credentials and buffers of channels";
-    getsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32)]], "who is on the other side, pending errors";
+    setsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32), In32(2, SOCKET_OPTIONS)],
+                      &[Is32(1, TCP), Is32(2, libc::TCP_NODELAY as u32)]], "credentials and buffers of channels; sockets passed in: their packets' delay";
+    getsockopt when &[&[Is32(1, libc::SOL_SOCKET as u32)],
+                      &[Is32(1, TCP), Is32(2, libc::TCP_NODELAY as u32)]], "who is on the other side, pending errors; sockets passed in";
     setitimer when &[&[Is32(0, libc::ITIMER_PROF as u32)]], "samples where its own CPU time goes, when asked to";
     sched_setaffinity when &[&[Not32(0, 0)], &[Is32(0, 0)]], "new guest threads start on the CPU of who waits for them";
 
@@ -164,14 +167,15 @@ pub(super) const TABLE: &[Rule] = calls! {
     clock_nanosleep, "sleeps of threads and of guests";
     restart_syscall, "the host goes on with a sleep that a stop interrupted";
 
-    // Messages: on sockets made before the lock-down or by socketpair.
-    sendmsg, "messages with descriptors to stubs and to the front";
-    recvmsg, "messages with descriptors from the front and from stubs";
+    // Messages: on sockets made before the lock-down, passed in, accepted or made by socketpair. There is no call that would
+    // bind or connect one, and guests' messages name no address: those of passed sockets go where their owner connected them.
+    sendmsg, "messages with descriptors to stubs and to the front; guests' by passed sockets, without";
+    recvmsg, "messages with descriptors from the front and from stubs; guests' by passed sockets, without";
     sendto, "messages to stubs";
     recvfrom, "messages from stubs";
-    listen, "a control socket that the front bound";
-    accept4, "connections to a control socket that the front bound";
-    shutdown, "ends a connection";
+    listen, "a control socket that the front bound; the backlog of a passed one that listens";
+    accept4, "connections to a control socket that the front bound, and to passed ones";
+    shutdown, "ends a connection, guests' by passed sockets too";
     getsockname, "what an inherited socket is bound to";
     getpeername, "what an inherited socket is connected to";
 

@@ -1,6 +1,7 @@
 //! Sockets (socket(7)).
 //!
-//! [`Socket`] is what the system calls talk to; each address family implements it. There is one so far: [`unix`].
+//! [`Socket`] is what the system calls talk to; each address family implements it. [`unix`] is the sandbox's own; sockets of
+//! the host that were passed in are in `fs/stdio`, with other descriptors of the host.
 
 pub mod options;
 pub mod socket;

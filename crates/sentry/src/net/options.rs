@@ -8,7 +8,7 @@ use std::time::Duration;
 use stockade_abi::Errno;
 use stockade_abi::net as n;
 
-pub(in crate::net) use self::persist::OptionsState;
+pub use self::persist::OptionsState;
 
 use super::socket::Socket;
 use crate::wait::Readiness;
@@ -16,7 +16,7 @@ use crate::wait::Readiness;
 /// Bytes of a buffer unless set (`net.core.wmem_default`).
 pub const DEFAULT_BUFFER: usize = 212_992;
 /// Most that SO_SNDBUF and SO_RCVBUF can be asked for (`net.core.wmem_max`).
-const MAX_BUFFER: u32 = 212_992;
+pub const MAX_BUFFER: u32 = 212_992;
 /// Least that they become.
 const MIN_SEND_BUFFER: u32 = 4608;
 const MIN_RECEIVE_BUFFER: u32 = 2304;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stockade_abi::Errno;
+use stockade_abi::net as n;
 
 use super::options::Options;
 use super::unix::in_flight::Rights;
@@ -13,7 +14,7 @@ use crate::vfs::File;
 use crate::wait::WaitQueue;
 
 /// What socket(2) was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
     /// AF_
     pub domain: u32,
@@ -77,6 +78,8 @@ pub struct Received {
     pub creds: Option<Credential>,
     /// Descriptors that came with it.
     pub files: Vec<Arc<File>>,
+    /// Something else came with it that there is no place for (MSG_CTRUNC).
+    pub control_is_cut: bool,
 }
 
 /// A socket. Nothing here blocks: what would says EAGAIN.
@@ -86,6 +89,23 @@ pub trait Socket: Send + Sync {
 
     /// Options of SOL_SOCKET.
     fn options(&self) -> &Options;
+
+    /// Whether it has options of this level (SOL_ or IPPROTO_).
+    fn has_options_of(&self, level: u32) -> bool {
+        level == n::SOL_SOCKET
+    }
+
+    /// setsockopt(2), of a level that it has.
+    ///
+    /// # Errors
+    /// EINVAL for values that are too short, ENOPROTOOPT, EDOM, EPERM.
+    fn set_option(&self, level: u32, option: u32, value: &[u8], privileged: bool) -> Result<(), Errno>;
+
+    /// getsockopt(2), of a level that it has, what does not depend on who asks.
+    ///
+    /// # Errors
+    /// ENOPROTOOPT
+    fn option(&self, level: u32, option: u32) -> Result<Vec<u8>, Errno>;
 
     /// bind(2); `addr` is a `struct sockaddr`.
     ///

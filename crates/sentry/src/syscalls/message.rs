@@ -197,13 +197,14 @@ fn receive_message(ctx: &Ctx, file: &File, header: &mut Msghdr, flags: u32) -> S
         header.namelen = from.len() as u32;
     }
     let result = result_of(&received, flags);
+    let is_cut = received.control_is_cut;
     let mut out = ControlOut::new(ctx, header.control, header.controllen);
     if let Some(creds) = &received.creds {
         out.put_creds(creds)?;
     }
     out.put_rights(received.files, flags & n::MSG_CMSG_CLOEXEC != 0)?;
     header.controllen = out.used();
-    header.flags = out_flags | if out.is_truncated() { n::MSG_CTRUNC } else { 0 };
+    header.flags = out_flags | if out.is_truncated() || is_cut { n::MSG_CTRUNC } else { 0 };
     Ok(result)
 }
 

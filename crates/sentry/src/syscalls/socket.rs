@@ -12,7 +12,7 @@ use super::rw::{blocking, wait_on};
 use super::{Args, Ctx, SysResult};
 use crate::fs::pidfd::{self, PidFd};
 use crate::mm::UserMemory;
-use crate::net::{Credential, options, socket_of, unix};
+use crate::net::{Credential, socket_of, unix};
 use crate::vfs::File;
 use crate::wait::{Readiness, WaitQueue};
 
@@ -173,7 +173,7 @@ pub(super) fn setsockopt(ctx: &mut Ctx, a: &Args) -> SysResult {
     let len = usize::try_from(len).map_err(|_| Errno::EINVAL)?;
     let file = ctx.file(a.i32(0))?;
     let socket = socket_of(&file)?;
-    if level != n::SOL_SOCKET {
+    if !socket.has_options_of(level) {
         return Err(Errno::EOPNOTSUPP);
     }
     let mut value = vec![0; len.min(OPTION_MAX)];
@@ -181,7 +181,7 @@ pub(super) fn setsockopt(ctx: &mut Ctx, a: &Args) -> SysResult {
         ctx.mm.read_exact(at, &mut value)?;
     }
     let privileged = ctx.task.creds().has_cap(c::CAP_NET_ADMIN);
-    options::set(socket, option, &value, privileged).map(|()| 0)
+    socket.set_option(level, option, &value, privileged).map(|()| 0)
 }
 
 /// `struct ucred`, as the caller sees the numbers.
@@ -194,12 +194,13 @@ pub(super) fn getsockopt(ctx: &mut Ctx, a: &Args) -> SysResult {
     let (level, option, at, len_at) = (a.u32(1), a.u32(2), a.u64(3), a.u64(4));
     let file = ctx.file(a.i32(0))?;
     let socket = socket_of(&file)?;
-    if level != n::SOL_SOCKET {
+    if !socket.has_options_of(level) {
         return Err(Errno::EOPNOTSUPP);
     }
     let room: i32 = ctx.mm.copy_in(len_at)?;
     let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
     let value = match option {
+        _ if level != n::SOL_SOCKET => socket.option(level, option)?,
         n::SO_PEERCRED => {
             let creds = socket.peer_creds().map_or(Credential::NONE, |(creds, _)| creds);
             ucred(ctx, &creds).as_bytes().to_vec()
@@ -228,7 +229,7 @@ pub(super) fn getsockopt(ctx: &mut Ctx, a: &Args) -> SysResult {
             }
             name
         }
-        _ => options::get(socket, option)?,
+        _ => socket.option(level, option)?,
     };
     let value = &value[..value.len().min(room)];
     ctx.mm.write_exact(at, value)?;

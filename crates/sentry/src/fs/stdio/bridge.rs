@@ -76,7 +76,7 @@ impl Bridge {
         raw.make_raw();
         termios::tcsetattr(&fd, OptionalActions::Now, &raw).map_err(host)?;
         let fd = Watched::new(fd);
-        let of = Descriptor { number: -1, attrs, access: c::O_RDWR, fd: Some(Arc::clone(&fd)) };
+        let of = Descriptor::plain(-1, Some(Arc::clone(&fd)), attrs, c::O_RDWR);
         let stream = HostStream::new(&Arc::new(of), Arc::clone(&fd), None);
         let waiter = Waiter::new();
         pty.set_window_observer(waiter.clone());

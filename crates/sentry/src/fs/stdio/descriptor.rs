@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stockade_abi::{Errno, ioctl as io};
 
 use super::persist::{HostStreamState, StreamKind};
+use super::socket::{HostSocket, SocketInfo};
 use super::stream::HostStream;
 use super::terminal::HostTerminal;
 use super::watch::Watched;
@@ -15,6 +16,7 @@ use crate::persist::{Saver, Unsavable};
 use crate::tty::Tty;
 use crate::vfs::attrs::make_dev;
 use crate::vfs::persist::FileOpsState;
+use crate::vfs::quota::Share;
 use crate::vfs::{Attrs, File, FileOps, FileType};
 use crate::wait::{Readiness, WaitQueue};
 
@@ -27,15 +29,28 @@ pub struct Descriptor {
     pub(super) access: u32,
     /// None once it is gone, as nothing took its place at a restore.
     pub(super) fd: Option<Arc<Watched>>,
+    /// If it is one.
+    pub(super) socket: Option<Arc<SocketInfo>>,
+    /// What it takes of the sandbox's descriptors, if the guest made it.
+    pub(super) _share: Option<Share>,
 }
 
 impl Descriptor {
     pub(super) fn new(number: i32, fd: OwnedFd, attrs: Attrs, access: u32) -> Arc<Self> {
-        Arc::new(Self { number, attrs, access, fd: Some(Watched::new(fd)) })
+        let socket = SocketInfo::of(&fd).map(Arc::new);
+        Arc::new(Self { socket, ..Self::plain(number, Some(Watched::new(fd)), attrs, access) })
+    }
+
+    /// One that is no socket.
+    pub(super) fn plain(number: i32, fd: Option<Arc<Watched>>, attrs: Attrs, access: u32) -> Self {
+        Self { number, attrs, access, fd, socket: None, _share: None }
     }
 
     /// It as a stream.
     pub(super) fn stream(self: &Arc<Self>, terminal: Option<Arc<HostTerminal>>) -> Arc<dyn FileOps> {
+        if let Some(info) = &self.socket {
+            return Arc::new(HostSocket::new(self, info));
+        }
         match &self.fd {
             Some(fd) => Arc::new(HostStream::new(self, Arc::clone(fd), terminal)),
             None => HungUp::new(self, None),

@@ -9,6 +9,7 @@ mod import;
 mod modes;
 mod persist;
 mod reopened;
+mod socket;
 mod stream;
 mod terminal;
 mod watch;
@@ -29,10 +30,13 @@ pub use self::persist::{
 pub use self::terminal::HostTerminal;
 
 use self::reopened::Reopened;
+use self::socket::{HostSocket, SocketInfo};
 use self::stream::HostStream;
+use self::watch::Watched;
 use crate::persist::Saver;
 use crate::time::clock::now;
 use crate::vfs::anon::ReopenState;
+use crate::vfs::quota::{HOST_FDS, Share};
 use crate::vfs::{Attrs, File, FileOps, FileType, anon};
 
 fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
@@ -62,22 +66,40 @@ fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
 /// What fstat(2) says.
 pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
     let attrs = attrs_of(&fd)?;
+    Ok(open_descriptor(Descriptor::new(number, fd, attrs, access)))
+}
+
+/// As [`open`], of a descriptor that a guest made: it counts among those that a sandbox may have. `flags` may hold O_NONBLOCK.
+fn open_counted(fd: OwnedFd, flags: u32) -> Result<Arc<File>, Errno> {
+    if !HOST_FDS.has_room(1) {
+        return Err(Errno::ENFILE);
+    }
+    let mut share = Share::new(&HOST_FDS);
+    share.set(1);
+    let attrs = attrs_of(&fd)?;
+    let socket = SocketInfo::of(&fd).map(Arc::new);
+    let plain = Descriptor::plain(-1, Some(Watched::new(fd)), attrs, flags);
+    Ok(open_descriptor(Arc::new(Descriptor { socket, _share: Some(share), ..plain })))
+}
+
+fn open_descriptor(of: Arc<Descriptor>) -> Arc<File> {
+    let (attrs, access) = (of.attrs, of.access);
     let name = match attrs.file_type() {
-        FileType::Fifo => "pipe:[{}]",
-        FileType::Socket => "socket:[{}]",
-        FileType::CharDevice => "/dev/null",
-        _ => "/dev/host/{}",
+        FileType::Fifo => "pipe:[{}]".to_owned(),
+        // By the number that fstat(2) says.
+        FileType::Socket => format!("socket:[{}]", attrs.ino),
+        FileType::CharDevice => "/dev/null".to_owned(),
+        _ => "/dev/host/{}".to_owned(),
     };
-    let of = Descriptor::new(number, fd, attrs, access);
     let opener = Box::new(Inherited(Arc::clone(&of)));
-    let path = anon::path_with_opener(name, attrs.mode, attrs.uid, attrs.gid, opener);
-    Ok(File::new(path, of.stream(None), access))
+    let path = anon::path_with_opener(&name, attrs.mode, attrs.uid, attrs.gid, opener);
+    File::new(path, of.stream(None), access)
 }
 
 /// Whether a file is a descriptor of the host.
 #[must_use]
 pub fn is_of_host(file: &File) -> bool {
-    file.ops().downcast_ref::<HostStream>().is_some()
+    file.ops().downcast_ref::<HostStream>().is_some() || file.ops().downcast_ref::<HostSocket>().is_some()
 }
 
 /// Whether what was inherited with an access mode may be opened anew with these flags: no wider than it was.

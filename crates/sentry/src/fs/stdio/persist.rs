@@ -11,10 +11,13 @@ use stockade_abi::signal::SIGWINCH;
 
 use super::descriptor::{Descriptor, HungUp};
 use super::reopened::{Reopened, mappable};
+use super::socket::SocketInfo;
 use super::terminal::HostTerminal;
 use super::watch::Watched;
 use super::{Bridge, Inherited, attrs_of, modes};
 use crate::mm::Mappable;
+use crate::net::Kind;
+use crate::net::options::OptionsState;
 use crate::persist::{Component, Id, RestoreError, Restorer, Saver, Unsavable};
 use crate::task::ThreadGroup;
 use crate::tty::Terminal;
@@ -30,6 +33,15 @@ pub struct DescriptorState {
     number: i32,
     attrs: Attrs,
     access: u32,
+    #[serde(default)]
+    socket: Option<SocketState>,
+}
+
+/// What is known of a socket; buffers are the host's.
+#[derive(Debug, Serialize, Deserialize)]
+struct SocketState {
+    kind: Kind,
+    options: OptionsState,
 }
 
 /// What has a number outside.
@@ -41,17 +53,36 @@ impl Component for DescriptorState {
     type Object = Arc<Descriptor>;
 
     fn save(of: &Self::Object, _saver: &mut Saver) -> Result<Self, Unsavable> {
-        Ok(Self { number: of.number, attrs: of.attrs, access: of.access })
+        let state = |info: &Arc<SocketInfo>| SocketState {
+            kind: info.kind,
+            options: OptionsState::save(&info.options),
+        };
+        Ok(Self {
+            number: of.number,
+            attrs: of.attrs,
+            access: of.access,
+            socket: of.socket.as_ref().map(state),
+        })
     }
 
     fn restore(self, restorer: &mut Restorer<'_>) -> Result<Self::Object, RestoreError> {
-        let Self { number, attrs, access } = self;
+        let Self { number, attrs, access, socket } = self;
+        let options = |state: SocketState| state.options.restore().map(|options| (state.kind, options));
+        let saved = socket.map(options).transpose()?;
         Ok(Arc::new(match given(number, restorer) {
-            None => Descriptor { number, attrs, access, fd: None },
+            None => {
+                let socket = saved.map(|(kind, options)| Arc::new(SocketInfo { kind, options }));
+                Descriptor { socket, ..Descriptor::plain(number, None, attrs, access) }
+            }
             Some(fd) => {
                 let found = attrs_of(&fd).map_err(|e| RestoreError::refused("a standard stream", e))?;
                 let attrs = Attrs { dev: attrs.dev, ino: attrs.ino, ..found };
-                Descriptor { number, attrs, access, fd: Some(Watched::new(fd)) }
+                let info = |mut info: SocketInfo| {
+                    info.options = saved.map(|(_, options)| options).unwrap_or_default();
+                    Arc::new(info)
+                };
+                let socket = SocketInfo::of(&fd).map(info);
+                Descriptor { socket, ..Descriptor::plain(number, Some(Watched::new(fd)), attrs, access) }
             }
         }))
     }
@@ -77,7 +108,7 @@ impl HostStreamState {
     /// In the place of something that is closed: at its end for whoever reads, and gone for whoever writes.
     pub(crate) fn closed(saver: &mut Saver) -> Self {
         let attrs = Attrs { mode: c::S_IFIFO | 0o600, ..Attrs::default() };
-        let of = Arc::new(Descriptor { number: -1, attrs, access: c::O_RDWR, fd: None });
+        let of = Arc::new(Descriptor::plain(-1, None, attrs, c::O_RDWR));
         Self { of: saver.id(&of), kind: StreamKind::Stream }
     }
 

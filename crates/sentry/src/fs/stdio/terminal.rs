@@ -36,7 +36,7 @@ impl HostTerminal {
     pub fn add(kernel: &Kernel, number: i32, fd: OwnedFd, access: u32, uid: u32) -> Result<Arc<Self>, Errno> {
         let attrs = attrs_of(&fd)?;
         let fd = Watched::new(fd);
-        let of = Arc::new(Descriptor { number, attrs, access, fd: Some(Arc::clone(&fd)) });
+        let of = Arc::new(Descriptor::plain(number, Some(Arc::clone(&fd)), attrs, access));
         kernel.ttys.add(uid, |tty| Self::new(tty, of, fd))
     }
 

@@ -10,7 +10,7 @@ use crate::persist::RestoreError;
 
 /// [`Options`]
 #[derive(Debug, Serialize, Deserialize)]
-pub(in crate::net) struct OptionsState {
+pub struct OptionsState {
     /// Those that are yes or no and are yes, by number.
     set: Vec<u32>,
     linger: u64,
@@ -22,7 +22,7 @@ pub(in crate::net) struct OptionsState {
 }
 
 impl OptionsState {
-    pub(in crate::net) fn save(options: &Options) -> Self {
+    pub(crate) fn save(options: &Options) -> Self {
         let flags = options.flags.load(Ordering::Relaxed);
         let is_set = |option: &u32| Options::flag(*option).is_some_and(|bit| flags & bit != 0);
         Self {
@@ -36,7 +36,7 @@ impl OptionsState {
         }
     }
 
-    pub(in crate::net) fn restore(self) -> Result<Options, RestoreError> {
+    pub(crate) fn restore(self) -> Result<Options, RestoreError> {
         let bits: Option<Vec<u64>> = self.set.iter().map(|&option| Options::flag(option)).collect();
         let bits = bits.ok_or_else(|| RestoreError::new("an option that sockets do not have"))?;
         Ok(Options {

@@ -22,7 +22,7 @@ use self::address::{Names, unnamed};
 use self::endpoint::{Endpoint, State, identity};
 use self::in_flight::{InFlight, Rights};
 use self::persist::UnixSocketState;
-use super::options::Options;
+use super::options::{self, Options};
 use super::socket::{Credential, Kind, Outgoing, Received, Socket};
 use crate::io::{Sink, Source};
 use crate::mm::{MemoryManager, UserMemory};
@@ -118,6 +118,14 @@ impl Socket for UnixSocket {
 
     fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    fn set_option(&self, _level: u32, option: u32, value: &[u8], privileged: bool) -> Result<(), Errno> {
+        options::set(self, option, value, privileged)
+    }
+
+    fn option(&self, _level: u32, option: u32) -> Result<Vec<u8>, Errno> {
+        options::get(self, option)
     }
 
     fn bind(&self, task: &Task, addr: &[u8]) -> Result<(), Errno> {

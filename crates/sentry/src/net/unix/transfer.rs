@@ -209,6 +209,6 @@ impl Endpoint {
             None => seen_files,
         };
         let from = attached.from.map(|from| Vec::clone(&from));
-        Received { len, full_len, from, creds, files }
+        Received { len, full_len, from, creds, files, control_is_cut: false }
     }
 }

@@ -5,6 +5,7 @@ mod fields;
 mod load;
 mod payload;
 mod pty;
+mod sockets;
 
 use std::fs::File;
 use std::io::Read;

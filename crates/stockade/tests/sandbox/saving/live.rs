@@ -1,5 +1,6 @@
 //! Clones, pauses, terminals and programs that were executed.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use expectrl::{Eof, Expect as _, Session};
@@ -145,4 +146,50 @@ fn vim() {
     session.send(" world\x1b:wq\r").unwrap();
     session.expect("hello world\r\n").unwrap();
     session.expect(Eof).unwrap();
+}
+
+/// A socket of the host is still a socket to the program, whose other side has hung up.
+#[test]
+fn a_passed_socket_is_at_its_end() {
+    let place = Place::new();
+    place.state.start("box", &[], "sleep 1000");
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let script = "
+import errno, os, select, struct, time
+from socket import *
+def code(call, *args):
+    try:
+        call(*args)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+s = socket(fileno=0)
+s.setsockopt(SOL_SOCKET, SO_RCVTIMEO, struct.pack('ll', 7, 0))
+s.send(b'up')
+while not os.path.exists('/tmp/go'):
+    time.sleep(0.05)
+poll = select.poll()
+poll.register(s)
+ready = poll.poll(0) == [(0, select.POLLIN | select.POLLOUT | select.POLLERR | select.POLLHUP)]
+kept = s.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16) == struct.pack('ll', 7, 0)
+out = [s.recv(9), code(s.send, b'x'), s.getsockopt(SOL_SOCKET, SO_TYPE), kept, ready, code(s.getpeername), code(s.shutdown, SHUT_RD)]
+with open('/tmp/out.part', 'w') as f:
+    print(*out, file=f)
+os.rename('/tmp/out.part', '/tmp/out')
+";
+    let arg = json!({"argv": ["python3", "-c", script], "envv": ["PATH=/usr/bin:/bin"]});
+    let socket = place.state.path().join("box/control.sock");
+    let mut client = crate::control::Client(std::os::unix::net::UnixStream::connect(socket).unwrap());
+    let files = [theirs.as_fd(), null.as_fd(), null.as_fd()];
+    assert_eq!(client.call("containerManager.ExecuteAsync", &arg, &files)["success"], json!(true));
+    drop(theirs);
+    std::io::Read::read_exact(&mut ours, &mut [0; 2]).unwrap();
+    place.save("box", "image", &[]);
+    assert_eq!(place.state.run(&["restore", &place.at("image"), "--detach", "--id", "again"]).2, Some(0));
+    assert_eq!(place.state.run(&["exec", "again", "touch", "/tmp/go"]).2, Some(0));
+    crate::control::until("it has looked", || {
+        place.state.run(&["exec", "again", "test", "-e", "/tmp/out"]).2 == Some(0)
+    });
+    let (out, ..) = place.state.run(&["exec", "again", "cat", "/tmp/out"]);
+    assert_eq!(out, "b'' EPIPE 1 True True ENOTCONN ENOTCONN\n");
 }
