@@ -252,8 +252,8 @@ pub struct DoArgs {
     #[arg(long, short, help_heading = "Sandbox")]
     pub detach: bool,
 
-    /// Give the program a terminal of the sandbox's own; this one becomes raw meanwhile
-    #[arg(long, short, conflicts_with = "detach", help_heading = "Sandbox")]
+    /// Give the program a terminal of the sandbox's own; this one becomes raw meanwhile, or with --detach, nobody types there
+    #[arg(long, short, requires = "command", help_heading = "Sandbox")]
     pub tty: bool,
 
     /// Keep nothing of a detached sandbox when it ends

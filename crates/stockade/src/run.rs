@@ -67,8 +67,16 @@ pub fn run(
         }
     };
     let outer = plan.sandbox.process.terminal.then(Outer::open).transpose();
-    let outer = outer.map_err(|e| on_host(plan, &e))?;
-    let place = Place { plan, state: &state, signals: &signals, registered: &mut registered, outer };
+    let outer = outer.map_err(|e| on_host(plan, &e))?.map(|outer| (outer.slave, outer.master));
+    let (terminal_inside, carried) = outer.unzip();
+    let place = Place {
+        plan,
+        state: &state,
+        signals: &signals,
+        registered: &mut registered,
+        terminal: terminal_inside,
+        carried,
+    };
     let end = place.live(sentry, &mut Alone, notice)?;
     drop(terminal);
     if let Some(failure) = end.message {
@@ -86,8 +94,10 @@ pub(crate) struct Place<'a> {
     pub(crate) state: &'a StateDir,
     pub(crate) signals: &'a Signals,
     pub(crate) registered: &'a mut Registered,
-    /// What carries a terminal of the sandbox's own.
-    pub(crate) outer: Option<Outer>,
+    /// The sentry's side of what carries a terminal of the sandbox's own.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// The other, if it is the caller's terminal that carries it.
+    pub(crate) carried: Option<OwnedFd>,
 }
 
 /// What goes on in this process around the moment when a sentry is forked, which takes this process's standard streams.
@@ -168,7 +178,7 @@ impl Place<'_> {
         surroundings: &mut impl Surroundings,
         mut audience: impl Audience,
     ) -> Result<End, Failure> {
-        let Place { plan, state, signals, registered, outer } = self;
+        let Place { plan, state, signals, registered, terminal: slave, carried } = self;
         let config = &plan.sandbox;
         let on_host = |e: io::Error| on_host(plan, &e);
         let log = Sink::open(&config.log)?
@@ -184,12 +194,13 @@ impl Place<'_> {
         if let (Some(cpus), Some(missing)) = (config.limits.cpus, unbound) {
             audience.notice(&cpus_unbound(cpus, &missing.reason));
         }
-        let terminal = outer.as_ref().map(|outer| &outer.slave);
-        let mut handle = ground.launch(&control, terminal, plan.image.as_ref(), sentry)?;
+        let mut handle = ground.launch(&control, slave.as_ref(), plan.image.as_ref(), sentry)?;
         // Who connects when the sentry is gone shall see it.
         drop(control);
         surroundings.launched().map_err(on_host)?;
-        let terminal = outer.map(OwnTerminal::start).transpose().map_err(on_host)?;
+        // It ends with the sentry's.
+        drop(slave);
+        let terminal = carried.map(OwnTerminal::start).transpose().map_err(on_host)?;
         registered.running(handle.pid().unsigned_abs(), cgroup.paths()).map_err(on_host)?;
         let mut audience = Remembering { audience, state, image: plan.image.as_ref() };
         // A deadline beyond the end of the clock is none.

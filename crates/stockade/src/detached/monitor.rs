@@ -7,6 +7,7 @@ use crate::output::{OutputLog, Pump, Pumping};
 use crate::plan::{Detach, Plan};
 use crate::run::{Boot, End, Place, Surroundings, on_host};
 use crate::state::{Record, StateDir};
+use crate::terminal::Outer;
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -46,9 +47,13 @@ fn live(
     let record = Record { detached: true, remove: detach.remove, ..Record::new(&plan.sandbox) };
     let mut registered = state.register(record)?;
     let log = OutputLog::create(registered.path()).map_err(on_host)?;
-    let pump = Pump::place().map_err(on_host)?;
+    // Like the caller's terminal, if there is one: it is looked at before standard input is another.
+    let outer = plan.sandbox.process.terminal.then(Outer::open).transpose().map_err(on_host)?;
+    let (terminal, shown) = outer.map(|outer| (outer.slave, outer.master)).unzip();
+    let pump = Pump::place(shown).map_err(on_host)?;
     let mut output = Output::Waits(pump, log);
-    let place = Place { plan, state, signals: &signals, registered: &mut registered, outer: None };
+    let place =
+        Place { plan, state, signals: &signals, registered: &mut registered, terminal, carried: None };
     let end = place.live(sentry, &mut output, &mut *listener);
     // The pipes end with the sandbox; their last bytes come first.
     if let Output::Runs(pumping) = output {

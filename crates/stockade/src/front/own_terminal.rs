@@ -3,7 +3,7 @@
 use super::protocol::Forwarded;
 use super::watch::Sandbox;
 use crate::front::Event;
-use crate::terminal::{Outer, Raw, Relay, follow_window};
+use crate::terminal::{Raw, Relay, follow_window};
 use rustix::event::poll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::process::Signal;
@@ -20,9 +20,9 @@ pub(crate) struct OwnTerminal {
 }
 
 impl OwnTerminal {
-    /// For after the sentry has inherited its side.
-    pub(crate) fn start(outer: Outer) -> io::Result<Self> {
-        let master = Arc::new(outer.master);
+    /// On the side that is the caller's, for after the sentry has inherited the other.
+    pub(crate) fn start(master: OwnedFd) -> io::Result<Self> {
+        let master = Arc::new(master);
         let raw = Raw::enter()?;
         let weak = Arc::downgrade(&master);
         let relay = Relay::new(master, true);

@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 /// The reading ends of those that are open.
 #[derive(Debug)]
-pub(crate) struct Pump([Option<(OwnedFd, Stream)>; 2]);
+pub(crate) struct Pump([Option<(OwnedFd, Stream)>; 3]);
 
 /// One at work.
 #[derive(Debug)]
@@ -24,18 +24,20 @@ pub(crate) struct Pumping {
 }
 
 impl Pump {
-    /// Makes standard input of this process empty, and standard output and error pipes, for a sandbox to inherit.
-    pub(crate) fn place() -> io::Result<Self> {
+    /// Makes standard input of this process empty, and standard output and error pipes, for a sandbox to inherit. `shown` is
+    /// the other side of a terminal that the sandbox has, if it has one.
+    pub(crate) fn place(shown: Option<OwnedFd>) -> io::Result<Self> {
         let (out, out_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (err, err_end) = pipe_with(PipeFlags::CLOEXEC)?;
         dup2_stdin(&null()?)?;
         dup2_stdout(&out_end)?;
         dup2_stderr(&err_end)?;
-        Ok(Self([Some((out, Stream::Out)), Some((err, Stream::Err))]))
+        let shown = shown.map(|terminal| (terminal, Stream::Out));
+        Ok(Self([Some((out, Stream::Out)), Some((err, Stream::Err)), shown]))
     }
 
-    /// Takes the pipes away from this process again, and writes down what comes through them on a thread of its own, until
-    /// the sandbox has ended.
+    /// Takes the pipes away from this process again, and writes down what comes through them and what the terminal shows on
+    /// a thread of its own, until the sandbox has ended.
     pub(crate) fn start(self, log: OutputLog) -> io::Result<Pumping> {
         let null = null()?;
         dup2_stdout(&null)?;
@@ -54,7 +56,7 @@ impl Pump {
                 self.0.iter().flatten().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
             fds.push(PollFd::new(stopped, PollFlags::IN));
             match poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(_) => break,
             }
             let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -66,7 +68,7 @@ impl Pump {
             {
                 let Some((fd, stream)) = end else { continue };
                 match rustix::io::read(&*fd, spare_capacity(&mut buffer)) {
-                    Err(Errno::INTR) => {}
+                    Err(Errno::INTR | Errno::AGAIN) => {}
                     Ok(0) | Err(_) => *end = None,
                     // What the disk has no room for is lost; the program is not held up for it.
                     Ok(_) => {

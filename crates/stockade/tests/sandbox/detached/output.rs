@@ -83,3 +83,23 @@ fn standard_input_is_empty() {
     state.wait_for_end("a");
     assert_eq!(state.run(&["logs", "a"]).0, "status 0\n");
 }
+
+#[test]
+fn a_terminal_shows_into_the_log() {
+    let state = State::new();
+    let script = "tty; [ -t 0 ] && [ -t 2 ] && echo three of them; echo error >&2; stty -echo; read line && echo typed; exit 3";
+    state.start("box", &["-t"], script);
+    let (shown, mut seen) = ("/dev/pts/0\r\nthree of them\r\nerror\r\n", String::new());
+    until("all is shown", || {
+        seen = state.run(&["logs", "box"]).0;
+        seen == shown
+    });
+    // Nobody types, and that is no end.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(state.record("box").unwrap()["status"], "running");
+    assert_eq!(state.run(&["kill", "box", "HUP"]).2, Some(0));
+    assert_eq!(state.wait_for_end("box")["exit_status"], 129);
+    assert_eq!(state.run(&["logs", "box"]), (shown.to_owned(), String::new(), Some(0)));
+    let (_, err, status) = state.run(&["do", "-d", "-t", "--id", "empty"]);
+    assert!(status == Some(125) && err.contains("COMMAND"), "{status:?} {err}");
+}
