@@ -183,12 +183,17 @@ except OSError as e: print(e.strerror)
     let expected = "through prw-------\nNo such device or address\nb'x'\nb'?'\nb'?'\nsrwx------\nConnection refused\n\
         Operation not permitted\n";
     let volume = volume(shared.path(), ":/mnt");
-    for options in [["--volume", volume.as_str()], ["--overlay", upper.path().to_str().unwrap()]] {
+    // Beneath the overlay a directory in which the caller may write, whoever that is.
+    let lower = tempfile::tempdir().unwrap();
+    let (upper_dir, lower_dir) = (upper.path().to_str().unwrap(), lower.path().to_str().unwrap());
+    for options in
+        [["--volume", volume.as_str(), "--cwd", "/mnt"], ["--overlay", upper_dir, "--cwd", lower_dir]]
+    {
         let mut command = crate::stockade_do(&options);
-        let out = output(command.args(["--cwd", "/mnt", "--", "python3", "-c", text]));
+        let out = output(command.args(["--", "python3", "-c", text]));
         assert_eq!(out, expected, "{options:?}");
     }
-    for place in [shared.path(), &upper.path().join("mnt")] {
+    for place in [shared.path(), &upper.path().join(lower_dir.trim_start_matches('/'))] {
         use std::os::unix::fs::FileTypeExt as _;
         let kind = |name: &str| place.join(name).symlink_metadata().unwrap().file_type();
         assert!(kind("renamed").is_fifo() && kind("socket").is_socket());

@@ -9,6 +9,7 @@ mod detached;
 mod exec;
 mod files;
 mod filters;
+mod held;
 mod hostile;
 mod identity;
 mod limits;

@@ -8,21 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::control::{Client, Live, until};
+use crate::held::held;
 
 fn is_whole() -> bool {
     std::env::var_os("STOCKADE_LOAD").is_some()
-}
-
-/// Descriptors, threads, and private memory in KiB.
-fn held(live: &Live) -> (usize, usize, u64) {
-    let sentry = live.sentry();
-    let count = |what: &str| std::fs::read_dir(format!("/proc/{sentry}/{what}")).map_or(0, Iterator::count);
-    let rollup = std::fs::read_to_string(format!("/proc/{sentry}/smaps_rollup")).unwrap();
-    let field = |name: &str| -> u64 {
-        let line = rollup.lines().find(|l| l.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
-    (count("fd"), count("task"), field("Private_Dirty:"))
 }
 
 fn execute(client: &mut Client) {
@@ -52,7 +41,7 @@ fn at_once(live: &Live, clients: usize, time: Duration) -> u32 {
 const UNREAPED: usize = 14;
 
 fn is_as_before(live: &Live, before: (usize, usize, u64)) -> bool {
-    let now = held(live);
+    let now = held(live.sentry());
     // Processes of the host that have ended are reaped some at a time, and an allocator keeps some of what was free; both
     // are bounds, however long it goes on.
     now.0 <= before.0 + UNREAPED && now.1 <= before.1 && now.2 <= before.2 + before.2 / 4 + (2 << 10)
@@ -66,7 +55,7 @@ fn nothing_is_left_of_many_clients() {
     let mut client = live.connect();
     execute(&mut client);
     std::thread::sleep(Duration::from_secs(2));
-    let before = held(&live);
+    let before = held(live.sentry());
     let time = Duration::from_secs(if is_whole() { 60 } else { 3 });
     let executed = at_once(&live, 64, time);
     assert!(executed >= 64, "{executed}");
@@ -83,7 +72,7 @@ fn nothing_is_left_of_many_programs() {
     }
     assert_eq!(other.call("Proc.Ps", &json!({}), &[])["success"], true);
     std::thread::sleep(Duration::from_secs(2));
-    let before = held(&live);
+    let before = held(live.sentry());
     for round in 0..if is_whole() { 5000 } else { 300 } {
         execute(&mut client);
         if round % 50 == 0 {
