@@ -52,7 +52,7 @@ pub fn forge(state: &[u8], seed: u64, tables: &[&str]) -> Option<Vec<u8>> {
 }
 
 /// A generator of numbers that are the same for the same seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -62,7 +62,7 @@ impl Random {
         (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb) >> 1
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.next().checked_rem(n as u64).unwrap_or(0) as usize
     }
 }

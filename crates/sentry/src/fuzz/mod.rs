@@ -185,6 +185,7 @@ fn file(data: &[u8]) -> Option<Arc<File>> {
 
 #[cfg(test)]
 mod tests {
+    use super::forge::Random;
     use super::*;
 
     /// What parsers look for: magic numbers, lengths at borders, separators.
@@ -207,36 +208,25 @@ mod tests {
         &[0, 0, 0, 0, 0, 0, 0, 0x80],
     ];
 
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, n: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-        }
-
-        /// Something new, or a change of what was there.
-        fn next(&mut self, data: &mut Vec<u8>) {
-            match self.below(8) {
-                0 => data.clear(),
-                1 => data.truncate(self.below(2000)),
-                2 if !data.is_empty() => {
-                    let at = self.below(data.len());
-                    data[at] = self.below(256) as u8;
-                }
-                3 if !data.is_empty() => {
-                    let (at, word) = (self.below(data.len()), WORDS[self.below(WORDS.len())]);
-                    let n = word.len().min(data.len() - at);
-                    data[at..at + n].copy_from_slice(&word[..n]);
-                }
-                4 => data.extend((0..self.below(200)).map(|_| 0)),
-                5 => data.extend((0..self.below(64)).map(|i| (i * 37) as u8)),
-                _ => data.extend_from_slice(WORDS[self.below(WORDS.len())]),
+    /// Something new, or a change of what was there.
+    fn change(data: &mut Vec<u8>, random: &mut Random) {
+        match random.below(8) {
+            0 => data.clear(),
+            1 => data.truncate(random.below(2000)),
+            2 if !data.is_empty() => {
+                let at = random.below(data.len());
+                data[at] = random.below(256) as u8;
             }
-            data.truncate(4000);
+            3 if !data.is_empty() => {
+                let (at, word) = (random.below(data.len()), WORDS[random.below(WORDS.len())]);
+                let n = word.len().min(data.len() - at);
+                data[at..at + n].copy_from_slice(&word[..n]);
+            }
+            4 => data.extend((0..random.below(200)).map(|_| 0)),
+            5 => data.extend((0..random.below(64)).map(|i| (i * 37) as u8)),
+            _ => data.extend_from_slice(WORDS[random.below(WORDS.len())]),
         }
+        data.truncate(4000);
     }
 
     #[test]
@@ -245,7 +235,7 @@ mod tests {
             let mut random = Random(0x9e37_79b9 + index as u64);
             let mut data = Vec::new();
             for _ in 0..100_000 {
-                random.next(&mut data);
+                change(&mut data, &mut random);
                 target(&data);
             }
             println!("{name}");
