@@ -10,7 +10,7 @@ use stockade_abi::general as c;
 pub use self::persist::PidFdState;
 
 use crate::persist::{Saver, Unsavable};
-use crate::task::{Kernel, Task, ThreadGroup, Tree};
+use crate::task::{Group, Kernel, Task, ThreadGroup, Tree};
 use crate::vfs::persist::FileOpsState;
 use crate::vfs::{Fd, FileOps, anon};
 use crate::wait::{Readiness, WaitQueue};
@@ -74,14 +74,17 @@ impl PidFd {
         }
     }
 
+    /// The process, as long as it is there, be it as a zombie.
+    fn group<'a>(&self, tree: &'a Tree) -> Option<&'a Group> {
+        tree.group(self.tg.tgid).ok().filter(|group| Arc::ptr_eq(&group.tg, &self.tg))
+    }
+
     /// Whether that is still there, be it as a zombie.
     #[must_use]
     pub fn is_there(&self, tree: &Tree) -> bool {
         match self.whom {
             Whom::Thread(..) => self.task(tree).is_some(),
-            Whom::Process | Whom::Leader => {
-                tree.group(self.tg.tgid).is_ok_and(|group| Arc::ptr_eq(&group.tg, &self.tg))
-            }
+            Whom::Process | Whom::Leader => self.group(tree).is_some(),
         }
     }
 
@@ -93,10 +96,7 @@ impl PidFd {
                 let found = tree.task(*tid).ok()?;
                 std::ptr::eq(task.get()?.as_ptr(), Arc::as_ptr(found)).then(|| Arc::clone(found))
             }
-            Whom::Process | Whom::Leader => {
-                let group = tree.group(self.tg.tgid).ok().filter(|group| Arc::ptr_eq(&group.tg, &self.tg))?;
-                group.threads.first().cloned()
-            }
+            Whom::Process | Whom::Leader => self.group(tree)?.threads.first().cloned(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl FileOps for PidFd {
         if !self.is_there(&tree) {
             return Readiness::READABLE | Readiness::HUP;
         }
-        let has_ended = tree.group(self.tg.tgid).is_ok_and(|group| group.zombie.is_some());
+        let has_ended = self.group(&tree).is_some_and(|group| group.zombie.is_some());
         if has_ended { Readiness::READABLE } else { Readiness::empty() }
     }
 
