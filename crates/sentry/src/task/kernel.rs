@@ -288,10 +288,18 @@ impl Kernel {
 
     /// Ends everything, as it cannot go on.
     pub fn fail(&self, why: &str) {
-        if self.failure.set(why.to_owned()).is_ok() {
-            tracing::error!("{why}");
+        if self.note_failure(why) {
             self.shut_down(SIGKILL);
         }
+    }
+
+    /// Says why it cannot go on; false if something was said before.
+    fn note_failure(&self, why: &str) -> bool {
+        let is_first = self.failure.set(why.to_owned()).is_ok();
+        if is_first {
+            tracing::error!("{why}");
+        }
+        is_first
     }
 
     /// The image that it was restored from cannot be read: it cannot go on.
@@ -302,8 +310,7 @@ impl Kernel {
     /// The same, for whoever holds locks and would have to give a guest what is gone: that does not see another error of
     /// the end of its sandbox. Returns only if the sentry has not ended for long.
     pub(crate) fn wait_without_image(&self) {
-        if self.failure.set(LOST_IMAGE.to_owned()).is_ok() {
-            tracing::error!("{LOST_IMAGE}");
+        if self.note_failure(LOST_IMAGE) {
             self.end.lock().get_or_insert(SIGKILL);
             self.ended.notify_all();
         }
