@@ -36,9 +36,9 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    pub(super) fn new(number: i32, fd: OwnedFd, attrs: Attrs, access: u32) -> Arc<Self> {
+    pub(super) fn new(number: i32, fd: OwnedFd, attrs: Attrs, access: u32) -> Self {
         let socket = SocketInfo::of(&fd).map(Arc::new);
-        Arc::new(Self { socket, ..Self::plain(number, Some(Watched::new(fd)), attrs, access) })
+        Self { socket, ..Self::plain(number, Some(Watched::new(fd)), attrs, access) }
     }
 
     /// One that is no socket.

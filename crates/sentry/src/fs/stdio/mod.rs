@@ -30,9 +30,8 @@ pub use self::persist::{
 pub use self::terminal::HostTerminal;
 
 use self::reopened::Reopened;
-use self::socket::{HostSocket, SocketInfo};
+use self::socket::HostSocket;
 use self::stream::HostStream;
-use self::watch::Watched;
 use crate::persist::Saver;
 use crate::time::clock::now;
 use crate::vfs::anon::ReopenState;
@@ -66,7 +65,7 @@ fn attrs_of(fd: impl AsFd) -> Result<Attrs, Errno> {
 /// What fstat(2) says.
 pub fn open(number: i32, fd: OwnedFd, access: u32) -> Result<Arc<File>, Errno> {
     let attrs = attrs_of(&fd)?;
-    Ok(open_descriptor(Descriptor::new(number, fd, attrs, access)))
+    Ok(open_descriptor(Arc::new(Descriptor::new(number, fd, attrs, access))))
 }
 
 /// As [`open`], of a descriptor that a guest made: it counts among those that a sandbox may have. `flags` may hold O_NONBLOCK.
@@ -77,9 +76,8 @@ fn open_counted(fd: OwnedFd, flags: u32) -> Result<Arc<File>, Errno> {
     let mut share = Share::new(&HOST_FDS);
     share.set(1);
     let attrs = attrs_of(&fd)?;
-    let socket = SocketInfo::of(&fd).map(Arc::new);
-    let plain = Descriptor::plain(-1, Some(Watched::new(fd)), attrs, flags);
-    Ok(open_descriptor(Arc::new(Descriptor { socket, _share: Some(share), ..plain })))
+    let of = Descriptor::new(-1, fd, attrs, flags);
+    Ok(open_descriptor(Arc::new(Descriptor { _share: Some(share), ..of })))
 }
 
 fn open_descriptor(of: Arc<Descriptor>) -> Arc<File> {
