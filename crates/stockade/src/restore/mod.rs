@@ -50,7 +50,10 @@ pub(crate) fn run(args: &RestoreArgs, state_dir: Option<&Path>) -> Result<u8, Fa
         // It is checked while it is unpacked.
         _ if is_packed => false,
         (Verify::Always, _) | (Verify::First, None) => {
-            check_pages(&image, args, &state, &id)?;
+            let done = AtomicU64::new(0);
+            let note = |bytes| _ = done.fetch_add(bytes, Ordering::Relaxed);
+            let check = || check_pages(&image, &state, &id, note);
+            progress::during("checking", || done.load(Ordering::Relaxed), check).map_err(|e| failed(&e))?;
             false
         }
         (Verify::First | Verify::Background, Some(_)) => false,
@@ -114,9 +117,7 @@ pub(crate) fn successor(file: File, key: Option<&Key>, state: &StateDir) -> Resu
     image.header().check_host().map_err(failed)?;
     let is_packed = image.header().compression != Compression::None;
     if !is_packed && state.knows_image(&id).is_none() {
-        image.check_pages(|_| {}).map_err(failed)?;
-        // Else it is checked again the next time.
-        drop(state.remember_image(image.file(), &id, Known::Checked));
+        check_pages(&image, state, &id, |_| {}).map_err(failed)?;
     }
     let (_, clocks) = saved::config(&image).map_err(failed)?;
     let source = source(&image, None, clocks).map_err(failed)?;
@@ -156,16 +157,14 @@ fn name(asked: Option<&str>, had: &str, state: &StateDir) -> Result<String, Fail
     }
 }
 
-/// Checks all memory, with progress, and remembers that it was.
-fn check_pages(image: &Image, args: &RestoreArgs, state: &StateDir, id: &ImageId) -> Result<(), Failure> {
-    let done = AtomicU64::new(0);
-    let work = || {
-        image.check_pages(|bytes| {
-            done.fetch_add(bytes, Ordering::Relaxed);
-        })
-    };
-    let checked = progress::during("checking", || done.load(Ordering::Relaxed), work);
-    checked.map_err(|e| image::failure(&args.file, &e))?;
+/// Checks all memory, and remembers that it was. `done` is told of bytes that are.
+fn check_pages(
+    image: &Image,
+    state: &StateDir,
+    id: &ImageId,
+    done: impl Fn(u64) + Sync,
+) -> Result<(), stockade_image::Error> {
+    image.check_pages(done)?;
     if state.knows_image(id).is_none() {
         // Else it is checked again the next time.
         drop(state.remember_image(image.file(), id, Known::Checked));
