@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use stockade_abi::signal::{SigInfo, si};
+use stockade_abi::signal::{SIGKILL, SigInfo, si};
 use stockade_confine::{Link, SentryHost};
 use stockade_control::server::{Sandbox, SandboxParts, Server, Successor};
 use stockade_control::types::proc::ProcessDefaults;
@@ -25,7 +25,7 @@ use stockade_sentry::vfs::MountNamespace;
 use self::first::First;
 pub(crate) use self::restored::Saved;
 use self::successor::Handover;
-use crate::front::{Event, FrontLine, Outcome, Request};
+use crate::front::{Event, Forwarded, FrontLine, Outcome, Request};
 use crate::logging;
 use crate::run::Boot;
 
@@ -198,48 +198,49 @@ fn obey(
     let (kernel, link) = (Arc::clone(kernel), Arc::clone(link));
     let serve = move || {
         while let Ok(Some(request)) = link.asked() {
-            let init = kernel.init_tgid();
-            let answer = |result: Result<(), String>| {
-                successor.iter().for_each(|handover| handover.answered(result.clone()))
-            };
-            let signo = match &request {
-                Request::Signal(signal) => i32::from(signal.signal),
-                Request::Kill => stockade_abi::signal::SIGKILL,
-                Request::TakenOver => {
-                    answer(Ok(()));
-                    continue;
-                }
-                Request::NotTakenOver(reason) => {
-                    answer(Err(reason.clone()));
-                    continue;
+            let answered = |answer| {
+                if let Some(handover) = &successor {
+                    handover.answered(answer);
                 }
             };
-            if kernel.end_empty(signo) {
-                continue;
+            match request {
+                Request::Signal(signal) => pass_on(&kernel, Some(signal), terminal.as_ref()),
+                Request::Kill => pass_on(&kernel, None, None),
+                Request::TakenOver => answered(Ok(())),
+                Request::NotTakenOver(reason) => answered(Err(reason)),
             }
-            let _changing = kernel.changing();
-            let tree = kernel.tree.lock();
-            // A process that has ended already needs no signal.
-            let _ = match request {
-                Request::Signal(signal) => {
-                    let info = SigInfo::new(i32::from(signal.signal), si::SI_USER);
-                    if let Some(terminal) = terminal.as_ref().and_then(|tty| kernel.ttys.get(tty.number)) {
-                        terminal.window_changed();
-                    }
-                    let foreground = terminal.as_ref().map_or(0, |tty| tty.control().foreground);
-                    if signal.from_terminal {
-                        tree.send_pgrp(if foreground > 0 { foreground } else { init }, &info)
-                    } else {
-                        tree.send_group(init, &info)
-                    }
-                }
-                _ => tree.send_group(init, &SigInfo::new(stockade_abi::signal::SIGKILL, si::SI_KERNEL)),
-            };
-            drop(tree);
-            kernel.report_continued();
         }
     };
     if let Err(e) = thread::Builder::new().name("front".into()).stack_size(128 * 1024).spawn(serve) {
         tracing::warn!(error = %e, "signals of the front will not reach the program");
     }
+}
+
+/// Gives the program a signal that the front received, or ends it.
+fn pass_on(kernel: &Arc<Kernel>, signal: Option<Forwarded>, terminal: Option<&Arc<Tty>>) {
+    let signo = signal.map_or(SIGKILL, |signal| i32::from(signal.signal));
+    if kernel.end_empty(signo) {
+        return;
+    }
+    let init = kernel.init_tgid();
+    let _changing = kernel.changing();
+    let tree = kernel.tree.lock();
+    // A process that has ended already needs no signal.
+    let _ = match signal {
+        Some(signal) => {
+            let info = SigInfo::new(signo, si::SI_USER);
+            if let Some(terminal) = terminal.and_then(|tty| kernel.ttys.get(tty.number)) {
+                terminal.window_changed();
+            }
+            let foreground = terminal.map_or(0, |tty| tty.control().foreground);
+            if signal.from_terminal {
+                tree.send_pgrp(if foreground > 0 { foreground } else { init }, &info)
+            } else {
+                tree.send_group(init, &info)
+            }
+        }
+        None => tree.send_group(init, &SigInfo::new(signo, si::SI_KERNEL)),
+    };
+    drop(tree);
+    kernel.report_continued();
 }

@@ -135,32 +135,21 @@ pub fn watch(
             continue;
         }
         let Some((event, files)) = sandbox.next_event()? else { return Ok(Turn::Ended(Ending::Lost)) };
-        let ending = match event {
+        match event {
             Event::Started => {
                 if audience.started().is_err() {
                     // If the sentry is gone, the next event says so.
                     drop(sandbox.kill());
                 }
-                continue;
             }
-            Event::Notice(text) => {
-                audience.notice(&one_line(&text));
-                continue;
-            }
-            Event::Checked => {
-                audience.checked();
-                continue;
-            }
-            Event::Stopped(_) => {
-                audience.stopped()?;
-                continue;
-            }
+            Event::Notice(text) => audience.notice(&one_line(&text)),
+            Event::Checked => audience.checked(),
+            Event::Stopped(_) => audience.stopped()?,
             Event::Successor => return Ok(Turn::Successor(files)),
-            Event::Ended(outcome) if clock.passed() => Ending::TimedOut(outcome),
-            Event::Ended(outcome) => Ending::Ended(outcome),
-            Event::Failed(reason) => Ending::Failed(one_line(&reason)),
-        };
-        return Ok(Turn::Ended(ending));
+            Event::Ended(outcome) if clock.passed() => return Ok(Turn::Ended(Ending::TimedOut(outcome))),
+            Event::Ended(outcome) => return Ok(Turn::Ended(Ending::Ended(outcome))),
+            Event::Failed(reason) => return Ok(Turn::Ended(Ending::Failed(one_line(&reason)))),
+        }
     }
 }
 

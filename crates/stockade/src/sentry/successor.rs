@@ -40,10 +40,9 @@ impl Handover {
         let mut file = File::from(memfd_create("key", MemfdFlags::CLOEXEC)?);
         file.write_all(key)?;
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let handed = [image.as_fd(), file.as_fd(), self.control.as_fd()];
         let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-        let [first, second, third] = [image.as_fd(), file.as_fd(), self.control.as_fd()];
-        let files = [first, second, third, streams[0], streams[1], streams[2]];
-        self.link.tell_with(&Event::Successor, &files)
+        self.link.tell_with(&Event::Successor, &[handed, streams].concat())
     }
 }
 
