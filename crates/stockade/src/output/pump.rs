@@ -56,7 +56,7 @@ impl Pump {
                 self.0.iter().flatten().map(|(fd, _)| PollFd::new(fd, PollFlags::IN)).collect();
             fds.push(PollFd::new(stopped, PollFlags::IN));
             match poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => break,
             }
             let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
