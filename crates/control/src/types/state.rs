@@ -58,7 +58,7 @@ impl RestoreOpts {
     /// How many descriptors there are.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        1 + if self.have_pages_file { 2 } else { 0 } + usize::from(self.have_device_file)
+        1 + 2 * usize::from(self.have_pages_file) + usize::from(self.have_device_file)
     }
 }
 
